@@ -1,0 +1,111 @@
+"""The shapes that pcc compresses: frozen, checked at the door.
+
+`PointCloud` and `Mesh` are what a file holds. `VoxelCloud` is the same geometry on an integer
+grid, which is what geometry codecs see; `grid.py` maps between the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pcc_cli.errors import InputError
+
+Array = np.ndarray[Any, Any]
+
+
+def _check_points(points: Array, what: str) -> None:
+    if points.ndim != 2 or points.shape[1] != 3:
+        raise InputError(f"{what} must have shape (n, 3), not {points.shape}")
+    if points.dtype.kind not in "iuf":
+        raise InputError(f"{what} must be integers or floats, not {points.dtype}")
+
+
+def _check_columns(columns: dict[str, Array], rows: int, what: str) -> None:
+    for name, column in columns.items():
+        if column.shape != (rows,):
+            raise InputError(f"{what} attribute '{name}' has shape {column.shape}, not ({rows},)")
+        if column.dtype.kind not in "iuf":
+            raise InputError(f"{what} attribute '{name}' has the unsupported type {column.dtype}")
+
+
+@dataclass(frozen=True)
+class PointCloud:
+    """Points with one column per attribute.
+
+    points : (n, 3), any integer or float type, in the units of the source
+    attributes : name -> (n,) column, in the order of the source
+    source : JSON, what `formats` needs to write the same kind of file again
+    """
+
+    points: Array
+    attributes: dict[str, Array] = field(default_factory=dict)
+    source: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_points(self.points, "points")
+        _check_columns(self.attributes, len(self.points), "point")
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A polygon mesh: vertices and faces of any size, both in the order of the source.
+
+    points : (n, 3), any integer or float type
+    face_sizes : (m,) int32, corners of each face
+    face_indices : (sum of face_sizes,) int64, vertex of each corner
+    attributes, face_attributes : name -> (n,) or (m,) column
+    source : as in PointCloud
+    """
+
+    points: Array
+    face_sizes: Array
+    face_indices: Array
+    attributes: dict[str, Array] = field(default_factory=dict)
+    face_attributes: dict[str, Array] = field(default_factory=dict)
+    source: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_points(self.points, "vertices")
+        if self.face_sizes.ndim != 1 or self.face_indices.ndim != 1:
+            raise InputError("face_sizes and face_indices must be one-dimensional")
+        if int(self.face_sizes.sum(dtype=np.int64)) != len(self.face_indices):
+            raise InputError("face_sizes do not add up to the number of face_indices")
+        if len(self.face_indices):
+            low, high = int(self.face_indices.min()), int(self.face_indices.max())
+            if low < 0 or high >= len(self.points):
+                raise InputError(f"a face names vertex {low if low < 0 else high}; "
+                                 f"there are {len(self.points)}")
+        _check_columns(self.attributes, len(self.points), "vertex")
+        _check_columns(self.face_attributes, len(self.face_sizes), "face")
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+@dataclass(frozen=True)
+class VoxelCloud:
+    """Points on the integer grid, in canonical order, duplicates kept.
+
+    voxels : (n, 3) int64, 0 <= voxel < 2**32 on each axis, sorted by Morton code
+             (`tree.morton`; the x bit is the most significant of each triple)
+    """
+
+    voxels: Array
+
+    def __post_init__(self) -> None:
+        if self.voxels.ndim != 2 or self.voxels.shape[1] != 3 or self.voxels.dtype != np.int64:
+            raise InputError("voxels must be (n, 3) int64")
+        if len(self.voxels) and (self.voxels.min() < 0 or self.voxels.max() >= 1 << 32):
+            raise InputError("voxels must lie in 0 .. 2**32 - 1 on every axis")
+
+    def __len__(self) -> int:
+        return len(self.voxels)
+
+
+Shape = PointCloud | Mesh | VoxelCloud
