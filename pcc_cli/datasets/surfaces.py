@@ -1,0 +1,179 @@
+"""Triangle meshes as the voxel clouds that a scanner could have made of them.
+
+Points are drawn on the surface by area, then roughened: smooth displacement along the normals,
+noise, second layers, holes. Lengths below are in voxels unless something else is said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pcc_cli.datasets.clouds import Region, distinct, grounded, random_region, rotation
+
+Array = np.ndarray[Any, Any]
+
+# A plane of random direction crosses E(|nx| + |ny| + |nz|) = 1.5 voxels per unit of its area.
+VOXELS_PER_AREA = 1.5
+_ROUGH_SAMPLES = 20_000  # points that stand for the whole surface when a region is chosen
+_MOST_SAMPLES = 6_000_000
+_LATTICE = 32  # period of the value noise, in wavelengths
+
+
+@dataclass(frozen=True)
+class Surface:
+    """vertices : (n, 3) float64; faces : (m, 3) int64; normals : (n, 3) float64, unit or zero."""
+
+    vertices: Array
+    faces: Array
+    normals: Array
+
+
+def load_surface(path: Path) -> Surface:
+    """The triangles of a mesh file that trimesh reads."""
+    import trimesh
+
+    mesh = trimesh.load(path, force="mesh", process=False)
+    vertices = np.asarray(mesh.vertices, dtype=np.float64)
+    faces = np.asarray(mesh.faces, dtype=np.int64)
+    return Surface(vertices, faces, _vertex_normals(vertices, faces))
+
+
+def merged(first: Surface, second: Surface, rng: np.random.Generator) -> Surface:
+    """Both, turned and brought to like sizes, so close that they usually touch."""
+    parts = []
+    for surface in (first, second):
+        turn = rotation(rng)
+        vertices = (surface.vertices - surface.vertices.mean(0)) @ turn.T
+        vertices *= rng.uniform(0.5, 1.0) / max(float(np.ptp(vertices, 0).max()), 1e-12)
+        parts.append(Surface(vertices + rng.uniform(-0.4, 0.4, 3), surface.faces,
+                             surface.normals @ turn.T))  # fmt: skip
+    one, two = parts
+    return Surface(
+        np.concatenate([one.vertices, two.vertices]),
+        np.concatenate([one.faces, two.faces + len(one.vertices)]),
+        np.concatenate([one.normals, two.normals]),
+    )
+
+
+def random_voxels(
+    surface: Surface, count: int | None, rng: np.random.Generator
+) -> tuple[Array, float]:
+    """About `count` (None: all) distinct voxels (n, 3) int64 of `surface`, and their step.
+
+    The turn, the scale (the whole object has 7 to 10.5 bits), the density of points and the
+    roughness are drawn from `rng`.
+    """
+    bits = rng.triangular(7.0, 9.8, 10.5)
+    turn = np.eye(3) if rng.random() < 0.15 else rotation(rng)
+    turned = surface.vertices @ turn.T
+    step = float(np.ptp(turned, 0).max()) / 2.0**bits
+    scaled = Surface(turned / step, surface.faces, surface.normals @ turn.T)
+    region = _choose_region(scaled, count, rng)
+    sigma = float(rng.choice([0.0, 0.2, 0.4], p=[0.25, 0.35, 0.4]) * rng.random())
+    points = _roughened(*_dense_samples(scaled, region, sigma, rng), rng)
+    points += sigma * rng.standard_normal(points.shape)
+    if region is not None:
+        points = points[region.holds(points)]
+    voxels = distinct(grounded(np.floor(points).astype(np.int64)))
+    if rng.random() < 1 / 3:
+        voxels = voxels[rng.random(len(voxels)) >= rng.uniform(0.0, 0.15)]
+    return voxels, step
+
+
+def _vertex_normals(vertices: Array, faces: Array) -> Array:
+    corners = vertices[faces]
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(vertices)
+    for corner in range(3):
+        np.add.at(normals, faces[:, corner], across)
+    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+
+
+def _areas(vertices: Array, faces: Array) -> Array:
+    corners = vertices[faces]
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    return 0.5 * np.linalg.norm(across, axis=1)
+
+
+def _samples(surface: Surface, faces: Array, count: int, rng: np.random.Generator) -> Any:
+    """`count` points and normals, (n, 3) each, uniform by area over `faces`."""
+    areas = _areas(surface.vertices, faces)
+    chosen = np.repeat(faces, rng.multinomial(count, areas / areas.sum()), axis=0)
+    root, other = np.sqrt(rng.random(count)), rng.random(count)
+    weights = (1.0 - root, root * (1.0 - other), root * other)
+    points = sum(w[:, None] * surface.vertices[chosen[:, i]] for i, w in enumerate(weights))
+    normals = sum(w[:, None] * surface.normals[chosen[:, i]] for i, w in enumerate(weights))
+    return points, normals
+
+
+def _choose_region(surface: Surface, count: int | None, rng: np.random.Generator) -> Region | None:
+    """Where about `count` voxels lie; None for everywhere."""
+    total = VOXELS_PER_AREA * float(_areas(surface.vertices, surface.faces).sum())
+    if count is None or total <= count:
+        return None
+    points, _ = _samples(surface, surface.faces, _ROUGH_SAMPLES, rng)
+    return random_region(points, count / total, rng)
+
+
+def _dense_samples(
+    surface: Surface, region: Region | None, sigma: float, rng: np.random.Generator
+) -> Any:
+    """Points and normals on the faces that reach into `region`, 1 to 8 for each voxel.
+
+    Few when they are to be moved by noise of `sigma`: many would make the surface thick.
+    """
+    faces = surface.faces
+    if region is not None:
+        corners = surface.vertices[faces]
+        faces = faces[region.touches(corners.min(1), corners.max(1))]
+    hits = rng.uniform(1.0, 2.5) if rng.random() < 0.2 else rng.uniform(2.5, 8.0)
+    hits /= 1.0 + 3.0 * sigma
+    area = float(_areas(surface.vertices, faces).sum())
+    count = min(int(hits * VOXELS_PER_AREA * area) + 1, _MOST_SAMPLES)
+    return _samples(surface, faces, count, rng)
+
+
+def _roughened(points: Array, normals: Array, rng: np.random.Generator) -> Array:
+    """The points (m, 3) after displacement, second layer and holes."""
+    if rng.random() < 0.6:
+        wavelength = 20.0 * 10.0 ** rng.random()
+        height = rng.uniform(0.0, 0.06) * wavelength
+        points = points + height * _value_noise(points, wavelength, rng)[:, None] * normals
+    if rng.random() < 0.5:
+        height = rng.uniform(0.0, 0.8)
+        wavelength = rng.uniform(2.0, 12.0)
+        points = points + height * _value_noise(points, wavelength, rng)[:, None] * normals
+    if rng.random() < 0.15:
+        doubled = _value_noise(points, rng.uniform(10.0, 60.0), rng) > rng.uniform(0.1, 0.5)
+        layer = points[doubled] - rng.uniform(1.0, 3.0) * normals[doubled]
+        points = np.concatenate([points, layer])
+    if rng.random() < 0.2:
+        return _with_holes(points, rng)
+    return points
+
+
+def _with_holes(points: Array, rng: np.random.Generator) -> Array:
+    for _ in range(rng.integers(1, 10)):
+        gaps = points - points[rng.integers(len(points))]
+        kept = points[np.einsum("ij,ij->i", gaps, gaps) > rng.uniform(2.0, 15.0) ** 2]
+        points = kept if len(kept) else points
+    return points
+
+
+def _value_noise(points: Array, wavelength: float, rng: np.random.Generator) -> Array:
+    """(n,) smooth values in -1 .. 1 that change over about `wavelength`."""
+    lattice = rng.uniform(-1.0, 1.0, (_LATTICE, _LATTICE, _LATTICE))
+    places = points / wavelength + rng.uniform(0.0, _LATTICE, 3)
+    cells = np.floor(places).astype(np.int64)
+    part = places - cells
+    part = part * part * (3.0 - 2.0 * part)
+    total = np.zeros(len(points))
+    for corner in np.ndindex(2, 2, 2):
+        weight = np.prod(np.where(corner, part, 1.0 - part), axis=1)
+        x, y, z = ((cells + corner) % _LATTICE).T
+        total += weight * lattice[x, y, z]
+    return total
