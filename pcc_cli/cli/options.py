@@ -1,0 +1,38 @@
+"""The options that several verbs share, each declared once."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+
+class DeviceChoice(str, Enum):
+    """Where networks run."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+Device = Annotated[
+    DeviceChoice,
+    typer.Option("--device", help="Where the network runs; auto takes a GPU when there is one."),
+]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite existing files.")]
+SkipExisting = Annotated[
+    bool, typer.Option("--skip-existing", help="Leave out inputs whose output exists already.")
+]
+Recursive = Annotated[
+    bool, typer.Option("--recursive", "-r", help="Look into the folders below a folder, too.")
+]
+Jobs = Annotated[
+    int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Work on N files at a time.")
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON record a file on standard output.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more about each file.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where in the code an error arose.")]
