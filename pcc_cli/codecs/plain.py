@@ -1,0 +1,160 @@
+"""The reference codec: octree bytes or columns of numbers, then zstandard. Read this one first.
+
+It is exact, needs no model, and is what every learned codec has to beat: `api` stores a tile with
+`plain` when that is smaller. `docs/format-contents.md` specifies its streams.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pcc_cli.codecs.base import Payload
+from pcc_cli.entropy import columns, zstd
+from pcc_cli.errors import FormatError, InputError
+from pcc_cli.fields import integer, member
+from pcc_cli.geometry import Mesh, Shape, VoxelCloud
+from pcc_cli.tree import octree
+from pcc_cli.tree.morton import depth_of
+
+Array = np.ndarray[Any, Any]
+
+MAX_DEPTH = 32
+MAX_VOXELS = 1 << 21  # of one cloud; api cuts larger ones into tiles
+MAX_ROWS = 1 << 32  # vertices, faces or corners of a mesh
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Exact and simple.
+
+    A VoxelCloud becomes the occupancy codes of its octree, breadth first, and how often each
+    distinct voxel occurs. A Mesh becomes columns, in its own order: X, Y, Z, the size of each
+    face, the vertex of each corner. Attributes are not a codec's business (`attributes/`).
+    """
+
+    id: ClassVar[str] = "plain.1"
+    accepts: ClassVar[tuple[type, ...]] = (VoxelCloud, Mesh)
+    exact: ClassVar[bool] = True
+
+    level: int = 9  # of zstandard, 1 (fast) .. 19 (small)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.level, int) or not 1 <= self.level <= 19:
+            raise InputError(f"plain: level must be in 1 .. 19, not {self.level!r}")
+
+    def config(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def encode(self, shape: Shape) -> Payload:
+        """The payload of `shape`; InputError when it is not a VoxelCloud or a bare Mesh."""
+        if isinstance(shape, VoxelCloud):
+            return self._encode_voxels(shape)
+        if isinstance(shape, Mesh) and not shape.attributes and not shape.face_attributes:
+            return self._encode_mesh(shape)
+        raise InputError(f"plain takes voxels and meshes without attributes, not {type(shape)}")
+
+    def decode(self, payload: Payload) -> Shape:
+        """The very shape that was encoded; FormatError when `payload` is damaged."""
+        if member(payload.meta, "shape", str) == "voxels":
+            return _decode_voxels(payload)
+        return _decode_mesh(payload)
+
+    def _encode_voxels(self, cloud: VoxelCloud) -> Payload:
+        voxels = cloud.voxels
+        if len(voxels) > MAX_VOXELS:
+            raise InputError(f"plain takes at most {MAX_VOXELS} voxels at once, not {len(voxels)}")
+        depth = depth_of(voxels)
+        meta = {"shape": "voxels", "points": len(voxels), "depth": depth, "nodes": 0}
+        if not len(voxels):
+            return Payload(meta)
+        first = np.append(True, (voxels[1:] != voxels[:-1]).any(axis=1))
+        starts = np.flatnonzero(first)
+        codes = b"".join(level.tobytes() for level in octree.build(voxels[starts], depth).codes)
+        meta["nodes"] = len(codes)
+        streams = {"CODE": zstd.pack(codes, self.level)}
+        if len(starts) < len(voxels):
+            repeats = np.diff(starts, append=len(voxels)) - 1
+            column = columns.encode(repeats.astype("<u4"), self.level)
+            meta["repeats"], streams["MULT"] = column.to_json(), column.data
+        return Payload(meta, streams)
+
+    def _encode_mesh(self, mesh: Mesh) -> Payload:
+        parts = {
+            **dict(zip("XYZ", mesh.points.T, strict=True)),
+            "SIZE": mesh.face_sizes.astype("<i4"),
+            "FACE": mesh.face_indices.astype("<i8"),
+        }
+        coded = {name: columns.encode(part, self.level) for name, part in parts.items()}
+        meta = {
+            "shape": "mesh",
+            "type": columns.type_name(mesh.points.dtype),
+            "vertices": len(mesh.points),
+            "faces": len(mesh.face_sizes),
+            "corners": len(mesh.face_indices),
+            "columns": {name: column.to_json() for name, column in coded.items()},
+        }
+        return Payload(meta, {name: column.data for name, column in coded.items()})
+
+
+def _decode_voxels(payload: Payload) -> VoxelCloud:
+    meta = payload.meta
+    points = integer(meta, "points", 0, MAX_VOXELS)
+    depth = integer(meta, "depth", 0, MAX_DEPTH)
+    nodes = integer(meta, "nodes", 0, points * depth)
+    if not points:
+        return VoxelCloud(np.zeros((0, 3), dtype=np.int64))
+    codes = np.frombuffer(zstd.unpack(_stream(payload, "CODE"), nodes), dtype=np.uint8)
+    voxels = octree.voxels_of(octree.Octree(_levels(codes, depth, points)))
+    if "repeats" in meta:
+        column = columns.Column.from_json(meta["repeats"], _stream(payload, "MULT"))
+        repeats = columns.decode(column, len(voxels), np.dtype("<u4")).astype(np.int64) + 1
+        if int(repeats.sum()) != points:
+            raise FormatError("the multiplicities of the voxels do not add up to the points")
+        voxels = np.repeat(voxels, repeats, axis=0)
+    if len(voxels) != points:
+        raise FormatError(f"the octree holds {len(voxels)} points, not {points}")
+    return VoxelCloud(voxels)
+
+
+def _levels(codes: Array, depth: int, points: int) -> list[Array]:
+    """`codes` cut into the levels of a tree, none of which may have more nodes than `points`."""
+    levels = []
+    start, size = 0, 1
+    for _ in range(depth):
+        level = codes[start : start + size]
+        start, size = start + size, int(octree.POPCOUNT[level].sum(dtype=np.int64))
+        if not level.all() or size > points:
+            raise FormatError("the octree has an empty node, or more voxels than points")
+        levels.append(level)
+    if start != len(codes):
+        raise FormatError(f"the octree has {start} nodes, not {len(codes)}")
+    return levels
+
+
+def _decode_mesh(payload: Payload) -> Mesh:
+    meta = payload.meta
+    rows = {name: integer(meta, name, 0, MAX_ROWS) for name in ("vertices", "faces", "corners")}
+    coded = member(meta, "columns", dict)
+
+    def part(name: str, count: int, type_name: str) -> Array:
+        column = columns.Column.from_json(coded.get(name), _stream(payload, name))
+        return columns.decode(column, count, columns.type_of(type_name))
+
+    kind = member(meta, "type", str)
+    points = np.stack([part(axis, rows["vertices"], kind) for axis in "XYZ"], axis=1)
+    sizes = part("SIZE", rows["faces"], "<i4")
+    if len(sizes) and sizes.min() < 0:
+        raise FormatError("a face has a negative number of corners")
+    try:
+        return Mesh(points, sizes, part("FACE", rows["corners"], "<i8"))
+    except InputError as error:
+        raise FormatError(f"the mesh does not fit together: {error}") from error
+
+
+def _stream(payload: Payload, name: str) -> bytes:
+    if name not in payload.streams:
+        raise FormatError(f"the stream '{name}' is missing")
+    return payload.streams[name]
