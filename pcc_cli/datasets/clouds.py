@@ -31,16 +31,18 @@ class Region:
     def distances(self, points: Array) -> Array:
         """(n,) float64, Euclidean for a ball, largest coordinate for a box."""
         gaps = np.abs(points - self.center) / self.stretch
-        return np.sqrt((gaps * gaps).sum(1)) if self.round else gaps.max(1)
+        distances: Array = np.sqrt((gaps * gaps).sum(1)) if self.round else gaps.max(1)
+        return distances
 
     def holds(self, points: Array) -> Array:
         """(n,) bool."""
-        return self.distances(points) <= self.radius
+        return np.asarray(self.distances(points) <= self.radius)
 
     def touches(self, low: Array, high: Array) -> Array:
         """(n,) bool, whether the boxes from `low` to `high` meet the box around the region."""
         reach = self.radius * self.stretch + 2.0
-        return ((low <= self.center + reach) & (high >= self.center - reach)).all(1)
+        meets = (low <= self.center + reach) & (high >= self.center - reach)
+        return np.asarray(meets.all(1))
 
 
 def random_region(points: Array, fraction: float, rng: np.random.Generator) -> Region:
@@ -80,23 +82,30 @@ def finite(cloud: PointCloud) -> Array:
 
 
 def own_grid(cloud: PointCloud) -> tuple[Array, float] | None:
-    """The finite points as (n, 3) int64 on the grid of the file, and its step; None without one.
+    """The finite points as (n, 3) int64 >= 0 on the grid of the file, and its step, else None.
 
-    The scales of LAS (the step is that of x), or the coarsest of 1, 0.1 ... 0.0001 on which all
-    points lie as well as their type can say.
+    From the scales of LAS (the step is that of x), or the coarsest of 1, 0.1 ... 0.0001 on which
+    all points lie as well as their type can say; then made coarser if all are multiples of more.
     """
     points = finite(cloud)
     if "scales" in cloud.source:
         scales, offsets = (np.array(cloud.source[key]) for key in ("scales", "offsets"))
-        return np.rint((points - offsets) / scales).astype(np.int64), float(scales[0])
+        return _coarsest(np.rint((points - offsets) / scales).astype(np.int64), float(scales[0]))
     precision = np.finfo(np.float32 if cloud.points.dtype == np.float32 else np.float64).eps
     largest = float(np.abs(points).max())
     for step in _DECIMAL_STEPS:
         error = precision * largest / step  # in steps
         nearest = np.rint(points / step)
         if error < 0.02 and (np.abs(points / step - nearest) <= error + 1e-9).all():
-            return nearest.astype(np.int64), step
+            return _coarsest(nearest.astype(np.int64), step)
     return None
+
+
+def _coarsest(voxels: Array, step: float) -> tuple[Array, float]:
+    """`voxels` from 0 and divided by their common divisor: fused scans lie on voxel centres."""
+    voxels = grounded(voxels)
+    divisor = max(int(np.gcd.reduce(voxels, axis=None)), 1)
+    return voxels // divisor, step * divisor
 
 
 def quantized(points: Array, step: float) -> Array:
@@ -128,8 +137,8 @@ def median_spacing(points: Array) -> float:
 def rotation(rng: np.random.Generator) -> Array:
     """(3, 3) float64, a rotation, all equally likely."""
     q, r = np.linalg.qr(rng.standard_normal((3, 3)))
-    q *= np.sign(np.diag(r))
-    return q if np.linalg.det(q) > 0 else -q
+    q = q * np.sign(np.diag(r))  # QR alone prefers some directions
+    return np.asarray(q if np.linalg.det(q) > 0 else -q)
 
 
 def turn_about_z(rng: np.random.Generator) -> Array:

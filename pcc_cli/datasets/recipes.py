@@ -59,8 +59,8 @@ def whole_clouds(source: Source, rng: np.random.Generator) -> list[Cloud]:
         return [(distinct(grounded(quantized(finite(shape), step))), step) for step in steps]
     if grid is None:
         step = 0.5 * median_spacing(finite(shape))
-        grid = quantized(finite(shape), step), step
-    return [(distinct(grounded(grid[0])), grid[1])]
+        grid = grounded(quantized(finite(shape), step)), step
+    return [(distinct(grid[0]), grid[1])]
 
 
 def _capture(cloud: PointCloud, count: int, rng: np.random.Generator) -> Cloud:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from plyfile import PlyData
 
-from pcc_cli.datasets.clouds import distinct, grounded, own_grid
+from pcc_cli.datasets.clouds import distinct, finite, own_grid
 from pcc_cli.datasets.surfaces import Surface, load_surface
+from pcc_cli.errors import InputError
 from pcc_cli.formats import kitti, las, pcd, xyz
 from pcc_cli.geometry import PointCloud
 
@@ -86,7 +87,7 @@ def _domain(path: Path) -> str:
         return "lidar"
     grid = own_grid(shape)
     if grid is not None:
-        voxels = distinct(grounded(grid[0]))
+        voxels = distinct(grid[0])
         if len(voxels) > _DENSE * len(distinct(voxels >> 1)):
             return "capture"
     return "scan"
@@ -94,6 +95,13 @@ def _domain(path: Path) -> str:
 
 @lru_cache(maxsize=4)
 def _load(path: Path) -> PointCloud | Surface:
+    """What the file holds; InputError when that is nothing."""
     if _has_faces(path):
-        return load_surface(path)
-    return _READERS[path.suffix.lower()](path.read_bytes(), path.name)
+        surface = load_surface(path)
+        if not surface.area() > 0:
+            raise InputError(f"{path}: the mesh has no area, or a vertex at infinity")
+        return surface
+    cloud = _READERS[path.suffix.lower()](path.read_bytes(), path.name)
+    if not len(finite(cloud)):
+        raise InputError(f"{path}: the cloud has no finite point")
+    return cloud

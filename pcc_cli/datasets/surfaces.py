@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from pcc_cli.datasets.clouds import Region, distinct, grounded, random_region, rotation
+from pcc_cli.errors import InputError
 
 Array = np.ndarray[Any, Any]
+Pair = tuple[Array, Array]
 
 # A plane of random direction crosses E(|nx| + |ny| + |nz|) = 1.5 voxels per unit of its area.
 VOXELS_PER_AREA = 1.5
@@ -31,12 +33,19 @@ class Surface:
     faces: Array
     normals: Array
 
+    def area(self) -> float:
+        """In squared units of the vertices."""
+        return float(_areas(self.vertices, self.faces).sum())
+
 
 def load_surface(path: Path) -> Surface:
-    """The triangles of a mesh file that trimesh reads."""
+    """The triangles of a mesh file that trimesh reads; InputError when it cannot."""
     import trimesh
 
-    mesh = trimesh.load(path, force="mesh", process=False)
+    try:
+        mesh: Any = trimesh.load(path, force="mesh", process=False)
+    except (ValueError, IndexError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a mesh that can be read: {error}") from None
     vertices = np.asarray(mesh.vertices, dtype=np.float64)
     faces = np.asarray(mesh.faces, dtype=np.int64)
     return Surface(vertices, faces, _vertex_normals(vertices, faces))
@@ -74,7 +83,8 @@ def random_voxels(
     scaled = Surface(turned / step, surface.faces, surface.normals @ turn.T)
     region = _choose_region(scaled, count, rng)
     sigma = float(rng.choice([0.0, 0.2, 0.4], p=[0.25, 0.35, 0.4]) * rng.random())
-    points = _roughened(*_dense_samples(scaled, region, sigma, rng), rng)
+    points, normals = _dense_samples(scaled, region, sigma, rng)
+    points = _roughened(points, normals, rng)
     points += sigma * rng.standard_normal(points.shape)
     if region is not None:
         points = points[region.holds(points)]
@@ -90,29 +100,35 @@ def _vertex_normals(vertices: Array, faces: Array) -> Array:
     normals = np.zeros_like(vertices)
     for corner in range(3):
         np.add.at(normals, faces[:, corner], across)
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    return np.asarray(normals / np.maximum(lengths, 1e-30))
 
 
 def _areas(vertices: Array, faces: Array) -> Array:
     corners = vertices[faces]
     across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    return 0.5 * np.linalg.norm(across, axis=1)
+    return np.asarray(0.5 * np.linalg.norm(across, axis=1))
 
 
-def _samples(surface: Surface, faces: Array, count: int, rng: np.random.Generator) -> Any:
+def _samples(surface: Surface, faces: Array, count: int, rng: np.random.Generator) -> Pair:
     """`count` points and normals, (n, 3) each, uniform by area over `faces`."""
     areas = _areas(surface.vertices, faces)
     chosen = np.repeat(faces, rng.multinomial(count, areas / areas.sum()), axis=0)
     root, other = np.sqrt(rng.random(count)), rng.random(count)
     weights = (1.0 - root, root * (1.0 - other), root * other)
-    points = sum(w[:, None] * surface.vertices[chosen[:, i]] for i, w in enumerate(weights))
-    normals = sum(w[:, None] * surface.normals[chosen[:, i]] for i, w in enumerate(weights))
-    return points, normals
+
+    def mean(of_vertices: Array) -> Array:
+        first, second, third = (
+            w[:, None] * of_vertices[chosen[:, i]] for i, w in enumerate(weights)
+        )
+        return np.asarray(first + second + third)
+
+    return mean(surface.vertices), mean(surface.normals)
 
 
 def _choose_region(surface: Surface, count: int | None, rng: np.random.Generator) -> Region | None:
     """Where about `count` voxels lie; None for everywhere."""
-    total = VOXELS_PER_AREA * float(_areas(surface.vertices, surface.faces).sum())
+    total = VOXELS_PER_AREA * surface.area()
     if count is None or total <= count:
         return None
     points, _ = _samples(surface, surface.faces, _ROUGH_SAMPLES, rng)
@@ -121,7 +137,7 @@ def _choose_region(surface: Surface, count: int | None, rng: np.random.Generator
 
 def _dense_samples(
     surface: Surface, region: Region | None, sigma: float, rng: np.random.Generator
-) -> Any:
+) -> Pair:
     """Points and normals on the faces that reach into `region`, 1 to 8 for each voxel.
 
     Few when they are to be moved by noise of `sigma`: many would make the surface thick.
