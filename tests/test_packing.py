@@ -42,7 +42,7 @@ def test_pack_is_the_same_for_the_same_seed(folder: Path, monkeypatch: pytest.Mo
     small(monkeypatch)
     outs = [folder / name for name in ("one.pack", "two.pack", "other.pack")]
     for out, seed in zip(outs, (5, 5, 6), strict=True):
-        assert pack([folder], out, seed=seed, samples=12) == 12
+        assert 10 <= pack([folder], out, seed=seed, samples=12) <= 12  # holes may eat a small one
     one, two, other = (out.read_bytes() for out in outs)
     assert one == two != other
 
@@ -176,7 +176,8 @@ def test_surface_samples_lie_on_the_surface(tmp_path: Path) -> None:
     trimesh.creation.box().export(tmp_path / "box.off")
     surface = surfaces.load_surface(tmp_path / "box.off")
     assert surface.area() == pytest.approx(6.0)
-    points, _ = surfaces._samples(surface, surface.faces, 3000, np.random.default_rng(0))
+    corners = surfaces._corners(surface)
+    points = surfaces._samples(corners, 3000, np.random.default_rng(0))[:, :3]
     assert np.allclose(np.abs(points).max(1), 0.5)
     on_each = np.bincount(np.abs(points).argmax(1), minlength=3)
     assert (np.abs(on_each - 1000) < 150).all()
@@ -190,3 +191,15 @@ def test_surface_voxels_are_about_as_many_as_asked(tmp_path: Path) -> None:
         for seed in range(8)
     ]
     assert 1500 < np.median(sizes) < 5000
+
+
+def test_cutting_faces_keeps_the_area_inside(tmp_path: Path) -> None:
+    trimesh.creation.box().export(tmp_path / "box.off")
+    surface = surfaces.load_surface(tmp_path / "box.off")
+    corners = 100.0 * surfaces._corners(surface)
+    region = clouds.Region(np.array([50.0, 0.0, 0.0]), np.ones(3), 5.0, round=False)
+    near = surfaces._near(corners, region)
+    points = surfaces._samples(near, 4000, np.random.default_rng(0))[:, :3]
+    inside = region.holds(points).mean() * surfaces._areas(near).sum()
+    assert inside == pytest.approx(100.0, rel=0.2)
+    assert len(near) < 200

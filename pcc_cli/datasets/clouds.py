@@ -150,7 +150,7 @@ def turn_about_z(rng: np.random.Generator) -> Array:
 
 def mirrored(voxels: Array, rng: np.random.Generator) -> Array:
     """`voxels` in one of the 48 poses that keep the grid, each axis starting at 0."""
-    voxels = voxels[:, rng.permutation(3)] * rng.choice([-1, 1], 3)
+    voxels = np.asarray(voxels[:, rng.permutation(3)] * rng.choice([-1, 1], 3))
     return grounded(voxels)
 
 
@@ -163,4 +163,4 @@ def placed(voxels: Array, rng: np.random.Generator) -> Array:
         return voxels
     largest = int(voxels.max()) if len(voxels) else 0
     room = (1 << largest.bit_length()) - 1 - voxels.max(0)
-    return voxels + rng.integers(0, np.maximum(room, 63) + 1)
+    return np.asarray(voxels + rng.integers(0, np.maximum(room, 63) + 1))

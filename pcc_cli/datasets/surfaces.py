@@ -16,7 +16,6 @@ from pcc_cli.datasets.clouds import Region, distinct, grounded, random_region, r
 from pcc_cli.errors import InputError
 
 Array = np.ndarray[Any, Any]
-Pair = tuple[Array, Array]
 
 # A plane of random direction crosses E(|nx| + |ny| + |nz|) = 1.5 voxels per unit of its area.
 VOXELS_PER_AREA = 1.5
@@ -35,7 +34,7 @@ class Surface:
 
     def area(self) -> float:
         """In squared units of the vertices."""
-        return float(_areas(self.vertices, self.faces).sum())
+        return float(_areas(_corners(self)).sum())
 
 
 def load_surface(path: Path) -> Surface:
@@ -81,11 +80,10 @@ def random_voxels(
     turned = surface.vertices @ turn.T
     step = float(np.ptp(turned, 0).max()) / 2.0**bits
     scaled = Surface(turned / step, surface.faces, surface.normals @ turn.T)
-    region = _choose_region(scaled, count, rng)
     sigma = float(rng.choice([0.0, 0.2, 0.4], p=[0.25, 0.35, 0.4]) * rng.random())
-    points, normals = _dense_samples(scaled, region, sigma, rng)
-    points = _roughened(points, normals, rng)
-    points += sigma * rng.standard_normal(points.shape)
+    samples, region = _dense_samples(_corners(scaled), count, sigma, rng)
+    points = _roughened(samples[:, :3], samples[:, 3:], rng)
+    points = points + sigma * rng.standard_normal(points.shape)
     if region is not None:
         points = points[region.holds(points)]
     voxels = distinct(grounded(np.floor(points).astype(np.int64)))
@@ -104,53 +102,62 @@ def _vertex_normals(vertices: Array, faces: Array) -> Array:
     return np.asarray(normals / np.maximum(lengths, 1e-30))
 
 
-def _areas(vertices: Array, faces: Array) -> Array:
-    corners = vertices[faces]
-    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    return np.asarray(0.5 * np.linalg.norm(across, axis=1))
+def _corners(surface: Surface) -> Array:
+    """(faces, 3, 6) float64, position and normal of each corner."""
+    return np.concatenate([surface.vertices, surface.normals], axis=1)[surface.faces]
 
 
-def _samples(surface: Surface, faces: Array, count: int, rng: np.random.Generator) -> Pair:
-    """`count` points and normals, (n, 3) each, uniform by area over `faces`."""
-    areas = _areas(surface.vertices, faces)
-    chosen = np.repeat(faces, rng.multinomial(count, areas / areas.sum()), axis=0)
-    root, other = np.sqrt(rng.random(count)), rng.random(count)
-    weights = (1.0 - root, root * (1.0 - other), root * other)
+def _areas(corners: Array) -> Array:
+    """(faces,) float64."""
+    edges = corners[:, 1:, :3] - corners[:, :1, :3]
+    return np.asarray(0.5 * np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=1))
 
-    def mean(of_vertices: Array) -> Array:
-        first, second, third = (
-            w[:, None] * of_vertices[chosen[:, i]] for i, w in enumerate(weights)
+
+def _samples(corners: Array, count: int, rng: np.random.Generator) -> Array:
+    """(count, 6) positions and normals, uniform by area over the faces with these `corners`."""
+    areas = _areas(corners)
+    chosen = np.repeat(corners, rng.multinomial(count, areas / areas.sum()), axis=0)
+    root, other = np.sqrt(rng.random((count, 1))), rng.random((count, 1))
+    chosen[:, 0] *= 1.0 - root
+    chosen[:, 1] *= root * (1.0 - other)
+    chosen[:, 2] *= root * other
+    return np.asarray(chosen.sum(1))
+
+
+def _near(corners: Array, region: Region) -> Array:
+    """The faces that reach into `region`, large ones cut in four until none is far larger."""
+    while True:
+        low, high = corners[..., :3].min(1), corners[..., :3].max(1)
+        meets = region.touches(low, high)
+        large = (high - low).max(1) > 2.0 * region.radius + 4.0
+        if not (meets & large).any():
+            return corners[meets]
+        middles = 0.5 * (corners + np.roll(corners, -1, axis=1))[meets & large]
+        a, b, c = np.moveaxis(corners[meets & large], 1, 0)
+        ab, bc, ca = np.moveaxis(middles, 1, 0)
+        parts = [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)]
+        corners = np.concatenate(
+            [corners[meets & ~large], *(np.stack(part, axis=1) for part in parts)]
         )
-        return np.asarray(first + second + third)
-
-    return mean(surface.vertices), mean(surface.normals)
-
-
-def _choose_region(surface: Surface, count: int | None, rng: np.random.Generator) -> Region | None:
-    """Where about `count` voxels lie; None for everywhere."""
-    total = VOXELS_PER_AREA * surface.area()
-    if count is None or total <= count:
-        return None
-    points, _ = _samples(surface, surface.faces, _ROUGH_SAMPLES, rng)
-    return random_region(points, count / total, rng)
 
 
 def _dense_samples(
-    surface: Surface, region: Region | None, sigma: float, rng: np.random.Generator
-) -> Pair:
-    """Points and normals on the faces that reach into `region`, 1 to 8 for each voxel.
+    corners: Array, count: int | None, sigma: float, rng: np.random.Generator
+) -> tuple[Array, Region | None]:
+    """(n, 6) samples for about `count` voxels (None: all), 1 to 8 each, and the region of those.
 
     Few when they are to be moved by noise of `sigma`: many would make the surface thick.
     """
-    faces = surface.faces
-    if region is not None:
-        corners = surface.vertices[faces]
-        faces = faces[region.touches(corners.min(1), corners.max(1))]
+    region = None
+    total = VOXELS_PER_AREA * float(_areas(corners).sum())
+    if count is not None and total > count:
+        rough = _samples(corners, _ROUGH_SAMPLES, rng)[:, :3]
+        region = random_region(rough, count / total, rng)
+        corners = _near(corners, region)
+        total = VOXELS_PER_AREA * float(_areas(corners).sum())
     hits = rng.uniform(1.0, 2.5) if rng.random() < 0.2 else rng.uniform(2.5, 8.0)
     hits /= 1.0 + 3.0 * sigma
-    area = float(_areas(surface.vertices, faces).sum())
-    count = min(int(hits * VOXELS_PER_AREA * area) + 1, _MOST_SAMPLES)
-    return _samples(surface, faces, count, rng)
+    return _samples(corners, min(int(hits * total) + 1, _MOST_SAMPLES), rng), region
 
 
 def _roughened(points: Array, normals: Array, rng: np.random.Generator) -> Array:
