@@ -57,3 +57,19 @@ def create(codec: str, config: dict[str, Any], device: str = "auto") -> Codec:
     if unknown:
         raise UnsupportedError(f"codec '{codec}' has no setting {', '.join(sorted(unknown))}")
     return found(**config, **where)
+
+
+def settings_of(codec: Codec) -> dict[str, Any]:
+    """What a file keeps of `codec.config()`: all but where it computes."""
+    return {name: value for name, value in codec.config().items() if name != "device"}
+
+
+def device_of(codec: Codec) -> str:
+    """Where `codec` computes: "cpu" or "cuda". Raises DeviceError."""
+    name = codec.config().get("device")
+    if name is None:
+        return "cpu"
+    # Imported here: it imports torch, which a codec with a device has done before.
+    from pcc_cli.nn.device import choose_device
+
+    return choose_device(name).type

@@ -1,0 +1,201 @@
+"""The spine: a shape to the bytes of a .dcz file, and back. No paths, no printing.
+
+    shape --split--> header, pieces --codec, columns--> sections --container--> bytes
+
+Points are written tile by tile as they are coded, and a tile that `plain` makes smaller than the
+chosen codec is stored with `plain`. Decoding checks the digest of every tile and of the whole.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, NamedTuple
+
+from pcc_cli import codecs, container
+from pcc_cli.codecs.base import Codec
+from pcc_cli.container import WHOLE_FILE, Section
+from pcc_cli.errors import FormatError, UnsupportedError
+from pcc_cli.geometry import Mesh, PointCloud, VoxelCloud
+from pcc_cli.grid import fit
+from pcc_cli.spine import tile, tiling
+from pcc_cli.spine.digest import Digest, arrays_of
+from pcc_cli.spine.header import Header
+from pcc_cli.spine.report import Report, Tally, grid_text
+
+Progress = Callable[[float, str], None]  # part of the work that is done (0 to 1), what is next
+
+DIGEST = "HASH"  # kind of the section with the digest of the whole shape
+FALLBACK = "plain.1"
+
+
+def _silent(done: float, label: str) -> None:
+    """No progress is shown."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a caller may choose.
+
+    codec : name or id; None: the default for the kind of shape
+    model : trained model of the codec; None: its default
+    step, bits, lossless : the grid of float coordinates, at most one of the three (`grid.fit`)
+    drop, only : attributes to leave out, or the only ones to keep
+    keep_order : store the order of the points, too
+    device : "auto", "cpu" or "cuda", for codecs that compute on one
+    """
+
+    codec: str | None = None
+    model: str | None = None
+    step: float | None = None
+    bits: int | None = None
+    lossless: bool = False
+    drop: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
+    keep_order: bool = False
+    device: str = "auto"
+
+
+def compress_to(
+    stream: BinaryIO,
+    shape: PointCloud | Mesh,
+    options: Options | None = None,
+    progress: Progress = _silent,
+) -> Report:
+    """Write `shape` as a .dcz file to `stream`, front to back, and report on it.
+
+    InputError for coordinates or attributes that cannot be stored, UnsupportedError for an
+    unknown codec or setting, ModelError and DeviceError from learned codecs.
+    """
+    options = options or Options()
+    contenders = _contenders(shape, options)
+    progress(0.0, "grid")
+    split = _split(tiling.without(shape, options.drop, options.only), options)
+    tally = Tally(split.header)
+    sections = _sections(split, contenders, tally, progress)
+    bytes_out = container.write(stream, split.header.to_json(), sections)
+    progress(1.0, "done")
+    device = codecs.device_of(contenders[0])
+    return tally.report(bytes_out, split.max_error, device, _notes(shape, options))
+
+
+def compress(shape: PointCloud | Mesh, options: Options | None = None) -> bytes:
+    """The bytes of a .dcz file that holds `shape`; errors as in `compress_to`."""
+    stream = io.BytesIO()
+    compress_to(stream, shape, options)
+    return stream.getvalue()
+
+
+def decompress(
+    data: bytes, device: str = "auto", progress: Progress = _silent
+) -> PointCloud | Mesh:
+    """The shape in the .dcz file `data`, every digest checked.
+
+    FormatError when the file is damaged, UnsupportedError when it needs a newer pcc, ModelError
+    when it needs a model that is not there.
+    """
+    file = _open(data)
+
+    def pieces() -> Iterator[tile.Piece]:
+        for stored in file.tiles:
+            done = stored.number / len(file.tiles)
+            progress(done, f"tile {stored.number + 1} of {len(file.tiles)}")
+            yield tile.decode(stored, file.header, device)
+
+    digest = Digest()
+    shape = tiling.join(file.header, pieces(), digest)
+    if digest.value() != file.digest:
+        raise FormatError("the file does not decode to what was compressed: its digest is wrong")
+    progress(1.0, "done")
+    return shape
+
+
+def inspect(data: bytes) -> dict[str, Any]:
+    """What the .dcz file `data` says about itself, as JSON. Decodes nothing and loads no model."""
+    header, tiles, digest = _open(data)
+    columns = {column.label: 0 for column in header.columns}
+    for stored in tiles:
+        for column, size in zip(header.columns, stored.column_bytes, strict=True):
+            columns[column.label] += size
+    residuals = [columns.pop(c.label) for c in header.columns if c.role == "residual"]
+    major, minor = struct.unpack_from("<HH", data, len(container.MAGIC))
+    return {
+        **header.to_json(),
+        "format": f"{major}.{minor}",
+        "bytes": len(data),
+        "bits_per_point": 8 * len(data) / header.count if header.count else 0.0,
+        "geometry_bytes": sum(stored.stream_bytes for stored in tiles) + sum(residuals),
+        "attribute_bytes": columns,
+        "grid_text": grid_text(header),
+        "digest": digest.hex(),
+        "tiles": [stored.summary() for stored in tiles],
+    }
+
+
+def _contenders(shape: PointCloud | Mesh, options: Options) -> list[Codec]:
+    """The codec to use, and behind it the one that may turn out smaller."""
+    kind = "mesh" if isinstance(shape, Mesh) else "points"
+    chosen = codecs.resolve(options.codec) if options.codec else codecs.default_for(kind)
+    if not set(codecs.get(chosen).accepts) & {Mesh if kind == "mesh" else VoxelCloud}:
+        raise UnsupportedError(f"codec '{chosen}' does not take a file with {kind}")
+    config = {} if options.model is None else {"model": options.model}
+    first = codecs.create(chosen, config, options.device)
+    return [first] if chosen == FALLBACK else [first, codecs.create(FALLBACK, {})]
+
+
+def _split(shape: PointCloud | Mesh, options: Options) -> tiling.Split:
+    if isinstance(shape, Mesh):
+        return tiling.split_mesh(shape)
+    place = fit(shape.points, step=options.step, bits=options.bits, lossless=options.lossless)
+    return tiling.split_points(shape, place, options.keep_order)
+
+
+def _notes(shape: PointCloud | Mesh, options: Options) -> list[str]:
+    rounding = options.step is not None or options.bits is not None
+    if isinstance(shape, Mesh) and rounding:
+        return ["the coordinates of a mesh are kept as they are: the step or bits were not used"]
+    return []
+
+
+def _sections(
+    split: tiling.Split, contenders: list[Codec], tally: Tally, progress: Progress
+) -> Iterator[Section]:
+    """The sections of all tiles, each tile coded when the one before is written."""
+    digest = Digest()
+    tiles = split.header.tiles
+    for number, piece in enumerate(split.pieces):
+        progress(number / tiles, f"tile {number + 1} of {tiles}")
+        digest.update(arrays_of(tiling.restore(split.header, piece)))
+        yield from tally.add(tile.encode(number, piece, contenders))
+    yield Section(DIGEST, WHOLE_FILE, digest.value())
+
+
+class _File(NamedTuple):
+    """header; tiles, not yet decoded; digest of the whole shape."""
+
+    header: Header
+    tiles: list[tile.Stored]
+    digest: bytes
+
+
+def _open(data: bytes) -> _File:
+    """The parts of a file; everything is checked that can be without decoding."""
+    record, sections = container.read(data)
+    header = Header.from_json(record)
+    groups: dict[int, list[Section]] = {}
+    digest = None
+    for section in sections:
+        if section.tile != WHOLE_FILE:
+            groups.setdefault(section.tile, []).append(section)
+        elif section.kind == DIGEST:
+            digest = section.data
+        elif section.critical:
+            raise tile.unknown(section)
+    tiles = [tile.open_tile(number, group, header) for number, group in groups.items()]
+    if len(tiles) != header.tiles or sum(stored.points for stored in tiles) != header.count:
+        raise FormatError("the tiles of the file do not add up to what its header says")
+    if digest is None:
+        raise FormatError("the file has no digest")
+    return _File(header, tiles, digest)

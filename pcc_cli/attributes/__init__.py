@@ -1,0 +1,1 @@
+"""Attributes: what points, vertices and faces carry beside their place."""

@@ -1,0 +1,191 @@
+"""One tile to sections and back: the geometry by a codec, then the columns, then a digest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pcc_cli import codecs
+from pcc_cli.attributes import coder
+from pcc_cli.codecs.base import Codec, Payload
+from pcc_cli.container import Section, dump_json, load_json
+from pcc_cli.errors import FormatError, UnsupportedError
+from pcc_cli.fields import integer, member, records
+from pcc_cli.geometry import Mesh, VoxelCloud
+from pcc_cli.spine.digest import Digest, arrays_of
+from pcc_cli.spine.header import Header
+
+Array = np.ndarray[Any, Any]
+
+RECORD, COLUMNS = "TILE", "ATTR"  # kinds of sections; all others of a tile are streams of its codec
+POINTS_LIMIT = {"points": 1 << 21, "mesh": 1 << 32}  # of one tile, checked before decoding
+SECTION_BYTES = 21  # of a section beside its data
+
+
+class Piece(NamedTuple):
+    """What a tile holds: a VoxelCloud, or a Mesh without attributes, and its columns."""
+
+    shape: VoxelCloud | Mesh
+    columns: list[Array]
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A tile as it is stored.
+
+    codec : id of the codec that won
+    sizes : codec id -> bytes that its coding of the geometry takes, or would take
+    stream_bytes, column_bytes : size of the streams of `codec`, and of each column
+    """
+
+    sections: list[Section]
+    codec: str
+    sizes: dict[str, int]
+    stream_bytes: int
+    column_bytes: list[int]
+
+
+def encode(number: int, piece: Piece, contenders: Sequence[Codec]) -> Coded:
+    """Tile `number`, its geometry coded by the contender that makes it smallest, ties to the first.
+
+    All contenders must keep the same promise: all that exist for one kind of shape are lossless.
+    """
+    shape = piece.shape
+    payloads = [(codec, codec.encode(shape)) for codec in contenders]
+    codec, payload = min(payloads, key=lambda pair: _stored_size(pair[1]))
+    entries, columns = coder.encode(piece.columns)
+    record = {
+        "codec": codec.id,
+        "config": codecs.settings_of(codec),
+        "meta": payload.meta,
+        "streams": list(payload.streams),
+        "points": len(shape),
+        "bounds": _bounds(shape),
+        "coder": coder.ID,
+        "columns": entries,
+        "digest": _digest(piece),
+    }
+    sections = [Section(RECORD, number, dump_json(record))]
+    sections += [Section(name, number, stream) for name, stream in payload.streams.items()]
+    if piece.columns:
+        sections.append(Section(COLUMNS, number, columns))
+    sizes = {contender.id: _stored_size(coded) for contender, coded in payloads}
+    column_bytes = [entry["bytes"] for entry in entries]
+    return Coded(sections, codec.id, sizes, payload.size_bytes, column_bytes)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tile of a file, described but not decoded.
+
+    record : its description, with the members that all tiles need checked
+    data : kind -> bytes of its other sections
+    """
+
+    number: int
+    record: dict[str, Any]
+    data: dict[str, bytes]
+
+    @property
+    def points(self) -> int:
+        return int(self.record["points"])
+
+    @property
+    def stream_bytes(self) -> int:
+        return sum(len(self.data[name]) for name in self.record["streams"])
+
+    @property
+    def column_bytes(self) -> list[int]:
+        return [entry["bytes"] for entry in self.record["columns"]]
+
+    def summary(self) -> dict[str, Any]:
+        """What is worth telling about the tile, as JSON."""
+        shown = ("codec", "config", "meta", "points", "bounds", "digest")
+        return {**{name: self.record.get(name) for name in shown}, "bytes": self.stream_bytes}
+
+
+def open_tile(number: int, sections: Sequence[Section], header: Header) -> Stored:
+    """The tile that `sections` make.
+
+    FormatError when something is missing, UnsupportedError for a section that is unknown here.
+    """
+    found = {section.kind: section.data for section in sections}
+    if RECORD not in found:
+        raise FormatError(f"tile {number} has no description")
+    record = load_json(found.pop(RECORD), f"the description of tile {number}")
+    integer(record, "points", 0, POINTS_LIMIT[header.kind])
+    streams = member(record, "streams", list)
+    if not all(isinstance(name, str) and name in found for name in streams):
+        raise FormatError(f"tile {number} lacks one of its streams")
+    for section in sections:
+        if section.critical and section.kind not in (RECORD, COLUMNS, *streams):
+            raise unknown(section)
+    sizes = [
+        integer(entry, "bytes", 0, len(found.get(COLUMNS, b"")))
+        for entry in records(record, "columns")
+    ]
+    if len(sizes) != len(header.columns):
+        raise FormatError(f"tile {number} has {len(sizes)} columns, not {len(header.columns)}")
+    return Stored(number, record, found)
+
+
+def unknown(section: Section) -> UnsupportedError:
+    """The error for a section without which the file cannot be read."""
+    return UnsupportedError(
+        f"the file needs a section '{section.kind}' that this pcc does not know: "
+        "use the pcc that wrote it, or a newer one"
+    )
+
+
+def decode(tile: Stored, header: Header, device: str) -> Piece:
+    """What `tile` holds, its digest checked; errors as in `api.decompress`."""
+    record = tile.record
+    shape = _decode_geometry(tile, header, device)
+    faces = len(shape.face_sizes) if isinstance(shape, Mesh) else 0
+    if len(shape) != tile.points or faces != header.faces:
+        raise FormatError(f"tile {tile.number} decodes to other counts than the file announces")
+    if member(record, "coder", str) != coder.ID:
+        raise UnsupportedError(f"this pcc does not know the coder '{record['coder']}'")
+    layout = [
+        (faces if column.role == "face" else len(shape), column.dtype) for column in header.columns
+    ]
+    piece = Piece(shape, coder.decode(record["columns"], tile.data.get(COLUMNS, b""), layout))
+    if (record.get("bounds"), record.get("digest")) != (_bounds(shape), _digest(piece)):
+        raise FormatError(
+            f"tile {tile.number} does not decode to what was compressed: its digest is wrong"
+        )
+    return piece
+
+
+def _decode_geometry(tile: Stored, header: Header, device: str) -> VoxelCloud | Mesh:
+    name = member(tile.record, "codec", str)
+    codec = codecs.create(name, member(tile.record, "config", dict), device)
+    streams = {stream: tile.data[stream] for stream in tile.record["streams"]}
+    shape = codec.decode(Payload(member(tile.record, "meta", dict), streams))
+    if not isinstance(shape, Mesh if header.kind == "mesh" else VoxelCloud):
+        raise FormatError(f"tile {tile.number} decodes to another kind of shape")
+    return shape
+
+
+def _stored_size(payload: Payload) -> int:
+    return len(dump_json(payload.meta)) + sum(
+        SECTION_BYTES + len(stream) for stream in payload.streams.values()
+    )
+
+
+def _bounds(shape: VoxelCloud | Mesh) -> list[list[int]] | None:
+    """Smallest and largest voxel on each axis."""
+    if isinstance(shape, Mesh) or not len(shape):
+        return None
+    low, high = shape.voxels.min(axis=0), shape.voxels.max(axis=0)
+    return [[int(x) for x in low], [int(x) for x in high]]
+
+
+def _digest(piece: Piece) -> str:
+    digest = Digest()
+    digest.update(arrays_of(piece.shape))
+    digest.update(piece.columns)
+    return digest.value().hex()
