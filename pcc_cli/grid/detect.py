@@ -1,10 +1,10 @@
 """Find the grid that coordinates already lie on, so that they can be kept bit for bit.
 
-A candidate is a base step written as numerator / denominator: a grid of millimetres is 1 / 1000
-when a program divided or parsed decimals, 0.001 / 1 when it multiplied in float64, and
-0.0010000000474974513 / 1 when it multiplied in float32. The three differ in last bits, and all
-occur. A candidate counts only if every coordinate comes out equal. Coarser grids, such as 5 mm,
-are found through the finer one: `stride` is what all indices have in common.
+A candidate is a base (`base.py`). A grid of millimetres is 1 / 1000 when a program divided or
+parsed decimals, 0.001 / 1 when it multiplied in float64, and 0.0010000000474974513 / 1 when it
+multiplied in float32. The three differ in last bits, and all occur. A candidate counts only if
+every coordinate comes out equal. Coarser grids, such as 5 mm, are found through the finer one:
+`stride` is what all indices have in common.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pcc_cli.geometry import Array
+from pcc_cli.grid.base import Base, uniform
 from pcc_cli.grid.grid import Grid, chunks
 
 SAMPLE_ROWS = 256  # a wrong candidate hardly ever survives them, so few full passes are made
@@ -23,8 +24,6 @@ VOXEL_LIMIT = 1 << 32
 INDEX_LIMIT = float(1 << 53)  # float64 counts exactly up to here
 DECIMALS = 6
 BINARY_DIGITS = 20
-
-Step = tuple[float, float]  # numerator, denominator
 
 
 class Match(NamedTuple):
@@ -35,41 +34,46 @@ class Match(NamedTuple):
     residual: Array | None
 
 
-def candidates() -> Iterator[Step]:
-    """Base steps worth trying, by falling size, the most usual arithmetic first."""
-    decimal: list[Step] = [(1.0, 10.0**digits) for digits in range(DECIMALS + 1)]
+def candidates() -> Iterator[Base]:
+    """Bases worth trying, by falling step, the most usual arithmetic first."""
+    steps = [(1.0, 10.0**digits) for digits in range(DECIMALS + 1)]
     for digits in range(1, DECIMALS + 1):
         for multiple in (1, 2, 5):
-            step = float(f"{multiple}e-{digits}")
-            decimal += [(step, 1.0), (float(np.float32(step)), 1.0)]
-    binary: list[Step] = [(1.0, 2.0**digits) for digits in range(1, BINARY_DIGITS + 1)]
-    yield from sorted(decimal + binary, key=lambda step: -step[0] / step[1])
+            decimal = float(f"{multiple}e-{digits}")
+            steps += [(decimal, 1.0), (float(np.float32(decimal)), 1.0)]
+    steps += [(1.0, 2.0**digits) for digits in range(1, BINARY_DIGITS + 1)]
+    for step in sorted(steps, key=lambda step: -step[0] / step[1]):
+        yield uniform(*step)
 
 
-def detect(values: Array, dtype: str) -> Match | None:
+def detect(values: Array, dtype: str, declared: Base | None = None) -> Match | None:
     """The first candidate that reproduces all of `values`, or None.
 
     values : (n, 3) float32 or float64, finite, n > 0
     dtype : type of the source, for the grid
+    declared : the base that the source file names, tried first
     """
+    found = None if declared is None else match(values, declared, dtype)
+    if found is not None:
+        return found
     sample = values[:: max(len(values) // SAMPLE_ROWS, 1)]
-    for step in candidates():
-        if _reproduces(sample, step) and _is_evident(sample, step):
-            found = match(values, step, dtype)
+    for base in candidates():
+        if _reproduces(sample, base) and _is_evident(sample, base):
+            found = match(values, base, dtype)
             if found is not None:
                 return found
     return None
 
 
-def match(values: Array, step: Step, dtype: str) -> Match | None:
-    """All of `values` on the grid of one base step; None if one of them is off it."""
+def match(values: Array, base: Base, dtype: str) -> Match | None:
+    """All of `values` on the grid of one base; None if one of them is off it."""
     index = np.empty(values.shape, dtype=np.int64)
     negative_zero: Array | None = None
     for rows in chunks(len(values)):
         part = values[rows]
-        if not _reproduces(part, step):
+        if not _reproduces(part, base):
             return None
-        index[rows] = _indices(part, step)
+        index[rows] = base.indices(part)
         signs = np.signbit(part) & (part == 0)
         if signs.any():
             if negative_zero is None:
@@ -81,7 +85,7 @@ def match(values: Array, step: Step, dtype: str) -> Match | None:
     if voxels.max() >= VOXEL_LIMIT:
         return None
     residual = None if negative_zero is None else "negative_zero"
-    grid = Grid("step", dtype, values.dtype.name, *step, stride, as_triple(low), residual=residual)
+    grid = Grid("step", dtype, values.dtype.name, *base, stride, as_triple(low), residual=residual)
     return Match(voxels, grid, negative_zero)
 
 
@@ -107,33 +111,27 @@ def as_triple(values: Array) -> tuple[int, int, int]:
     return x, y, z
 
 
-def _indices(values: Array, step: Step) -> Array:
-    numerator, denominator = step
-    return np.rint(values.astype(np.float64) * denominator / numerator)
-
-
-def _reproduces(values: Array, step: Step) -> bool:
+def _reproduces(values: Array, base: Base) -> bool:
     """Whether rounding to the grid and back gives equal values (-0.0 equals 0.0 here)."""
-    numerator, denominator = step
     with np.errstate(over="ignore", invalid="ignore"):  # coordinates near the end of the range
-        index = _indices(values, step)
-        back = (index * numerator / denominator).astype(values.dtype)
+        index = base.indices(values)
+        back = base.coordinates(index).astype(values.dtype)
     return bool((back == values).all() and np.abs(index).max() < INDEX_LIMIT)
 
 
-def _is_evident(values: Array, step: Step) -> bool:
-    """Whether a match of these values says something about the grid.
+def _is_evident(values: Array, base: Base) -> bool:
+    """Whether a match of these values with a uniform base says something about the grid.
 
     A float of magnitude m has its neighbours about m / 2**24 away (float32). Where these are
     farther apart than the step, every float matches; elsewhere a float matches by chance with
     probability spacing / step, so that a match is worth log2(step / spacing) bits. A step of 1
     needs no evidence: nobody is surprised by integers.
     """
-    numerator, denominator = step
-    if numerator == denominator:
+    step = base.steps[0]
+    if step == 1:
         return True
     nonzero = values[values != 0]
-    surprise = np.log2(numerator / denominator / np.spacing(np.abs(nonzero)).astype(np.float64))
+    surprise = np.log2(step / np.spacing(np.abs(nonzero)).astype(np.float64))
     return float(surprise.clip(min=0).sum()) >= EVIDENCE_BITS
 
 

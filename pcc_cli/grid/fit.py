@@ -15,6 +15,7 @@ Integers lie on a grid of step 1 already, so only 1 and 3 concern them.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
@@ -23,11 +24,11 @@ import numpy as np
 
 from pcc_cli.errors import InputError
 from pcc_cli.geometry import Array
+from pcc_cli.grid.base import Base, as_floats, uniform
 from pcc_cli.grid.detect import (
     INDEX_LIMIT,
     VOXEL_LIMIT,
     Match,
-    Step,
     as_triple,
     detect,
     divided,
@@ -55,13 +56,20 @@ class Fit(NamedTuple):
 
 
 def fit(
-    points: Array, *, step: float | None = None, bits: int | None = None, lossless: bool = False
+    points: Array,
+    *,
+    step: float | None = None,
+    bits: int | None = None,
+    lossless: bool = False,
+    scales: Sequence[float] | None = None,
+    offsets: Sequence[float] | None = None,
 ) -> Fit:
     """The voxels of `points`, (n, 3) integers or floats.
 
     step : largest distance between neighbouring voxels, source units
     bits : most bits of a voxel on the longest axis, 1 to 32
     lossless : keep every bit of every coordinate
+    scales, offsets : 3 numbers each, where the source file names its grid (LAS)
 
     A step or a number of bits is an upper bound: coordinates that lie on a coarser grid are
     kept exactly. InputError when coordinates are not finite, need over 32 bits an axis, or the
@@ -74,7 +82,11 @@ def fit(
     wanted = _wanted_step(points, step, bits)
     integers = points.dtype.kind in "iu"
     values = points if integers else _narrowed(points)
-    found = match_integers(points) if integers else detect(values, points.dtype.name)
+    found = (
+        match_integers(points)
+        if integers
+        else detect(values, points.dtype.name, _declared(scales, offsets))
+    )
     if found is not None and _is_coarse_enough(found.voxels, points, wanted):
         return _exact(found)
     if integers:
@@ -96,6 +108,16 @@ def _check_options(step: float | None, bits: int | None, lossless: bool) -> None
         raise InputError(f"the step must be a positive number, not {step}")
     if bits is not None and not 1 <= bits <= 32:
         raise InputError(f"the bits of an axis must be from 1 to 32, not {bits}")
+
+
+def _declared(scales: Sequence[float] | None, offsets: Sequence[float] | None) -> Base | None:
+    """The base that the source names, if it is one."""
+    if scales is None or offsets is None or len(scales) != 3 or len(offsets) != 3:
+        return None
+    usable = all(0 < scale < math.inf for scale in scales) and np.isfinite(offsets).all()
+    return (
+        Base(as_floats(np.array(scales)), origin=as_floats(np.array(offsets))) if usable else None
+    )
 
 
 def _check_coordinates(points: Array) -> None:
@@ -156,21 +178,21 @@ def _default_step(values: Array) -> float | None:
     return default_step(spacing) if spacing else None
 
 
-def _power_of_two(step: float) -> Step:
+def _power_of_two(step: float) -> Base:
     """The largest power of two that is at most `step`."""
     exponent = math.frexp(step)[1] - 1
-    return math.ldexp(1.0, max(exponent, 0)), math.ldexp(1.0, max(-exponent, 0))
+    return uniform(math.ldexp(1.0, max(exponent, 0)), math.ldexp(1.0, max(-exponent, 0)))
 
 
-def _rational(step: float) -> Step:
+def _rational(step: float) -> Base:
     """`step` as the quotient of integers that its decimal spelling names, 0.016 as 2 / 125.
 
     Dividing rounds once, so that coordinates come out as the floats nearest to round decimals.
     """
     fraction = Fraction(repr(float(step)))
     if max(fraction.numerator, fraction.denominator) >= INDEX_LIMIT:
-        return step, 1.0
-    return float(fraction.numerator), float(fraction.denominator)
+        return uniform(step)
+    return uniform(float(fraction.numerator), float(fraction.denominator))
 
 
 def _fit_images(values: Array, dtype: str) -> Fit:
@@ -184,20 +206,19 @@ def _fit_images(values: Array, dtype: str) -> Fit:
 
 def _quantized(points: Array, rounding: str, step: float, from_corner: bool) -> Fit:
     """Points rounded to multiples of `step`, counted from their least corner or from 0."""
-    base = (step, 1.0) if from_corner else _rational(step)
-    low, high = points.min(axis=0).astype(np.float64), points.max(axis=0).astype(np.float64)
-    origin = low if from_corner else np.zeros(3)
-    first, last = _indices(low, origin, base), _indices(high, origin, base)
+    low, high = points.min(axis=0), points.max(axis=0)
+    base = uniform(step)._replace(origin=as_floats(low)) if from_corner else _rational(step)
+    first, last = base.indices(low), base.indices(high)
     limit = max(np.abs(first).max(), np.abs(last).max())
     if (last - first).max() >= VOXEL_LIMIT or limit >= INDEX_LIMIT:
         raise InputError(_too_wide(points, step))
     index = np.empty(points.shape, dtype=np.int64)
     for rows in chunks(len(points)):
-        index[rows] = _indices(points[rows].astype(np.float64), origin, base) - first
+        index[rows] = base.indices(points[rows])
+    index -= first.astype(np.int64)
     # Voxel-filtered scans lie near a coarse grid, off by their own rounding: no need to pay twice.
     voxels, stride = divided(index)
-    corner = (float(origin[0]), float(origin[1]), float(origin[2]))
-    grid = Grid("step", points.dtype.name, rounding, *base, stride, as_triple(first), corner)
+    grid = Grid("step", points.dtype.name, rounding, *base, stride, as_triple(first))
     error, exact = _measured(points, voxels, grid)
     return Fit(voxels, replace(grid, exact=exact), error, None)
 
@@ -211,11 +232,6 @@ def _measured(points: Array, voxels: Array, grid: Grid) -> tuple[float, bool]:
         square = max(square, float((distance**2).sum(axis=1).max()))
         exact = exact and restored.tobytes() == points[rows].tobytes()
     return math.sqrt(square), exact
-
-
-def _indices(values: Array, origin: Array, base: Step) -> Array:
-    """Base steps from `origin`, rounded; monotonous, so extremes give extremes."""
-    return np.rint((values - origin) * base[1] / base[0])
 
 
 def _too_wide(points: Array, step: float) -> str:

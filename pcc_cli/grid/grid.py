@@ -1,11 +1,9 @@
 """What a grid is, and how voxels become coordinates again.
 
-    kind "step"        k = voxel * stride + offset                    integers, modulo 2**64
-                       x = k * numerator / denominator + origin       float64, rounded thrice
-                       point = x rounded to `rounding`, then converted to `dtype`
-    kind "float_bits"  k is the order-preserving integer image of a float (`images.py`)
-
-The order of operations is part of the format: IEEE 754 makes it give the same bits everywhere.
+kind "step"        index = voxel * stride + offset                       modulo 2**64
+                   x = index * numerator / denominator + origin          `base.py`
+                   point = x rounded to `rounding`, then converted to `dtype`
+kind "float_bits"  index is the order-preserving integer image of a float (`images.py`)
 """
 
 from __future__ import annotations
@@ -19,6 +17,7 @@ import numpy as np
 
 from pcc_cli.errors import FormatError
 from pcc_cli.geometry import Array
+from pcc_cli.grid.base import Base, Triple
 from pcc_cli.grid.images import from_image
 
 KINDS = ("step", "float_bits")
@@ -38,10 +37,9 @@ class Grid:
     dtype : type of the source coordinates
     rounding : type that holds every coordinate: "float32" too for doubles that only hold floats,
                and for "step" of integer sources that integer type
-    numerator, denominator : finite, positive; their quotient is the base step in source units
+    numerator, denominator, origin : the `Base`, per axis, in source units
     stride : base steps between neighbouring voxels, per axis
-    offset : base steps from `origin` to voxel 0, per axis
-    origin : added last, in source units, per axis
+    offset : index of voxel 0, per axis
     exact : whether every point is kept bit for bit
     residual : what travels beside the voxels, an (n, 3) unsigned column for each axis:
                None; "negative_zero": uint8, 1 where the source has -0.0;
@@ -51,18 +49,23 @@ class Grid:
     kind: str
     dtype: str
     rounding: str
-    numerator: float = 1.0
-    denominator: float = 1.0
+    numerator: Triple = (1.0, 1.0, 1.0)
+    denominator: Triple = (1.0, 1.0, 1.0)
+    origin: Triple = (0.0, 0.0, 0.0)
     stride: tuple[int, int, int] = (1, 1, 1)
     offset: tuple[int, int, int] = (0, 0, 0)
-    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
     exact: bool = True
     residual: str | None = None
 
     @property
-    def steps(self) -> tuple[float, float, float]:
+    def base(self) -> Base:
+        """The arithmetic of kind "step"."""
+        return Base(self.numerator, self.denominator, self.origin)
+
+    @property
+    def steps(self) -> Triple:
         """Distance of neighbouring voxels per axis, in source units; of kind "step" only."""
-        x, y, z = (stride * self.numerator / self.denominator for stride in self.stride)
+        x, y, z = (a * b for a, b in zip(self.stride, self.base.steps, strict=True))
         return x, y, z
 
     def to_json(self) -> dict[str, Any]:
@@ -94,9 +97,9 @@ class Grid:
             and self.rounding in DTYPES
             and self.residual in RESIDUALS
             and isinstance(self.exact, bool)
-            and all(isinstance(step, float) and 0 < step < math.inf for step in steps)
+            and all(_is_triple(step, float) and min(step) > 0 for step in steps)
             and _is_triple(self.origin, float)
-            and all(math.isfinite(origin) for origin in self.origin)
+            and all(math.isfinite(x) for step in (*steps, self.origin) for x in step)
             and _is_triple(self.stride, int)
             and all(0 < stride < 1 << 63 for stride in self.stride)
             and _is_triple(self.offset, int)
@@ -148,28 +151,24 @@ def restore(voxels: Array, grid: Grid, residual: Array | None = None) -> Array:
 
 def _restore_chunk(voxels: Array, grid: Grid, residual: Array | None) -> Array:
     wrapped = [offset % (1 << 64) for offset in grid.offset]
-    index = voxels.astype(np.uint64) * np.array(grid.stride, dtype=np.uint64)
+    index = voxels.astype(np.uint64)
+    if grid.stride != (1, 1, 1):
+        index *= np.array(grid.stride, dtype=np.uint64)
     index += np.array(wrapped, dtype=np.uint64)
     if grid.kind == "float_bits":
         return from_image(index, residual, grid.rounding)
     if grid.rounding[0] in "iu":
         return _restore_integers(index, grid)
-    points = _scaled(index, grid).astype(grid.rounding)
+    points = grid.base.coordinates(index.view(np.int64)).astype(grid.rounding)
     if residual is not None:
         points[residual != 0] = -0.0
     return points
 
 
-def _scaled(index: Array, grid: Grid) -> Array:
-    """float64 coordinates of (n, 3) uint64 base steps."""
-    values: Array = index.view(np.int64) * grid.numerator / grid.denominator
-    values += np.array(grid.origin)
-    return values
-
-
 def _restore_integers(index: Array, grid: Grid) -> Array:
-    """Integers from (n, 3) uint64 base steps: exactly for a base step of 1, else the nearest."""
-    if grid.numerator == grid.denominator and not any(grid.origin):
+    """Integers from (n, 3) uint64 indices: exactly for a base step of 1, else the nearest."""
+    if grid.base == Base():
         return index.astype(grid.rounding)  # modulo 2**64, so the sign comes out right
     limits = np.iinfo(grid.rounding)
-    return np.rint(_scaled(index, grid)).clip(limits.min, limits.max).astype(grid.rounding)
+    values = grid.base.coordinates(index.view(np.int64))
+    return np.rint(values).clip(limits.min, limits.max).astype(grid.rounding)
