@@ -163,9 +163,12 @@ def _extent(points: Array) -> float:
 
 def _wanted_step(points: Array, step: float | None, bits: int | None) -> float | None:
     """The step that the caller asked for; None if none, or if all points coincide."""
-    if bits is None:
-        return step
-    return _extent(points) / ((1 << bits) - 1) or None
+    if bits is None and step is None:
+        return None
+    extent = _extent(points)
+    if extent == math.inf:
+        raise InputError("the coordinates span more than a float64 holds: use --lossless")
+    return step if bits is None else extent / ((1 << bits) - 1) or None
 
 
 def _is_coarse_enough(voxels: Array, points: Array, wanted: float | None) -> bool:
@@ -208,7 +211,8 @@ def _quantized(points: Array, rounding: str, step: float, from_corner: bool) -> 
     """Points rounded to multiples of `step`, counted from their least corner or from 0."""
     low, high = points.min(axis=0), points.max(axis=0)
     base = uniform(step)._replace(origin=as_floats(low)) if from_corner else _rational(step)
-    first, last = base.indices(low), base.indices(high)
+    with np.errstate(over="ignore"):  # infinite is too wide as well
+        first, last = base.indices(low), base.indices(high)
     limit = max(np.abs(first).max(), np.abs(last).max())
     if (last - first).max() >= VOXEL_LIMIT or limit >= INDEX_LIMIT:
         raise InputError(_too_wide(points, step))
