@@ -45,6 +45,7 @@ class Options:
     drop, only : attributes to leave out, or the only ones to keep
     keep_order : store the order of the points, too
     device : "auto", "cpu" or "cuda", for codecs that compute on one
+    fallback : whether `plain` takes the tiles that it makes smaller
     """
 
     codec: str | None = None
@@ -56,6 +57,7 @@ class Options:
     only: tuple[str, ...] | None = None
     keep_order: bool = False
     device: str = "auto"
+    fallback: bool = True
 
 
 def compress_to(
@@ -142,7 +144,8 @@ def _contenders(shape: PointCloud | Mesh, options: Options) -> list[Codec]:
         raise UnsupportedError(f"codec '{chosen}' does not take a file with {kind}")
     config = {} if options.model is None else {"model": options.model}
     first = codecs.create(chosen, config, options.device)
-    return [first] if chosen == FALLBACK else [first, codecs.create(FALLBACK, {})]
+    rival = options.fallback and chosen != FALLBACK
+    return [first, codecs.create(FALLBACK, {})] if rival else [first]
 
 
 def _split(shape: PointCloud | Mesh, options: Options) -> tiling.Split:

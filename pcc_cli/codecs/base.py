@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+from pcc_cli.errors import FormatError
 from pcc_cli.geometry import Shape
 
 
@@ -22,6 +23,12 @@ class Payload:
     @property
     def size_bytes(self) -> int:
         return sum(len(stream) for stream in self.streams.values())
+
+    def stream(self, name: str) -> bytes:
+        """The stream `name`; FormatError when it is missing."""
+        if name not in self.streams:
+            raise FormatError(f"the stream '{name}' is missing")
+        return self.streams[name]
 
 
 class Codec(Protocol):

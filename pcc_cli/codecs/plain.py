@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from pcc_cli.codecs import multiplicity
 from pcc_cli.codecs.base import Payload
 from pcc_cli.entropy import columns, zstd
 from pcc_cli.errors import FormatError, InputError
@@ -70,16 +71,12 @@ class Plain:
         meta = {"shape": "voxels", "points": len(voxels), "depth": depth, "nodes": 0}
         if not len(voxels):
             return Payload(meta)
-        first = np.append(True, (voxels[1:] != voxels[:-1]).any(axis=1))
-        starts = np.flatnonzero(first)
-        codes = b"".join(level.tobytes() for level in octree.build(voxels[starts], depth).codes)
-        meta["nodes"] = len(codes)
-        streams = {"CODE": zstd.pack(codes, self.level)}
-        if len(starts) < len(voxels):
-            repeats = np.diff(starts, append=len(voxels)) - 1
-            column = columns.encode(repeats.astype("<u4"), self.level)
-            meta["repeats"], streams["MULT"] = column.to_json(), column.data
-        return Payload(meta, streams)
+        distinct, counts = multiplicity.split(voxels)
+        codes = octree.build(distinct, depth).codes
+        meta["nodes"] = sum(map(len, codes))
+        about, streams = multiplicity.encode(counts)
+        packed = zstd.pack((level.tobytes() for level in codes), self.level)
+        return Payload(meta | about, {"CODE": packed, **streams})
 
     def _encode_mesh(self, mesh: Mesh) -> Payload:
         parts = {
@@ -106,17 +103,9 @@ def _decode_voxels(payload: Payload) -> VoxelCloud:
     nodes = integer(meta, "nodes", 0, points * depth)
     if not points:
         return VoxelCloud(np.zeros((0, 3), dtype=np.int64))
-    codes = np.frombuffer(zstd.unpack(_stream(payload, "CODE"), nodes), dtype=np.uint8)
+    codes = np.frombuffer(zstd.unpack(payload.stream("CODE"), nodes), dtype=np.uint8)
     voxels = octree.voxels_of(octree.Octree(_levels(codes, depth, points)))
-    if "repeats" in meta:
-        column = columns.Column.from_json(meta["repeats"], _stream(payload, "MULT"))
-        repeats = columns.decode(column, len(voxels), np.dtype("<u4")).astype(np.int64) + 1
-        if int(repeats.sum()) != points:
-            raise FormatError("the multiplicities of the voxels do not add up to the points")
-        voxels = np.repeat(voxels, repeats, axis=0)
-    if len(voxels) != points:
-        raise FormatError(f"the octree holds {len(voxels)} points, not {points}")
-    return VoxelCloud(voxels)
+    return VoxelCloud(multiplicity.restore(voxels, payload, points))
 
 
 def _levels(codes: Array, depth: int, points: int) -> list[Array]:
@@ -140,7 +129,7 @@ def _decode_mesh(payload: Payload) -> Mesh:
     coded = member(meta, "columns", dict)
 
     def part(name: str, count: int, type_name: str) -> Array:
-        column = columns.Column.from_json(coded.get(name), _stream(payload, name))
+        column = columns.Column.from_json(coded.get(name), payload.stream(name))
         return columns.decode(column, count, columns.type_of(type_name))
 
     kind = member(meta, "type", str)
@@ -152,9 +141,3 @@ def _decode_mesh(payload: Payload) -> Mesh:
         return Mesh(points, sizes, part("FACE", rows["corners"], "<i8"))
     except InputError as error:
         raise FormatError(f"the mesh does not fit together: {error}") from error
-
-
-def _stream(payload: Payload, name: str) -> bytes:
-    if name not in payload.streams:
-        raise FormatError(f"the stream '{name}' is missing")
-    return payload.streams[name]

