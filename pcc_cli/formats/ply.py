@@ -67,7 +67,7 @@ def write(shape: PointCloud | Mesh) -> bytes:
     return b"".join([text, *bodies])
 
 
-def _body(element: Element, order: str, table: Table) -> bytes:
+def _body(element: Element, order: str, table: Table) -> bytes | memoryview:
     check_list(element, table)
     return write_table(element, order, table) if order else write_text(element, table)
 

@@ -191,23 +191,32 @@ def _groups(sizes: Array) -> Iterator[tuple[int, Array]]:
         yield int(size), np.flatnonzero(sizes == size)
 
 
-def write_table(element: Element, order: str, table: Table) -> bytes:
+def write_table(element: Element, order: str, table: Table) -> memoryview:
     """The rows of `table` as the binary body of an element."""
-    item = element.list_property
     layout = _Layout(element, order)
-    if item is None:
-        return _records(layout, table, 0, np.arange(element.count)).tobytes()
-    groups = list(_groups(table.sizes))
-    if len(groups) <= 1:
-        return b"".join(_records(layout, table, *group).tobytes() for group in groups)
-    lengths = layout.row(0).itemsize + table.sizes * np.dtype(item.type).itemsize
-    ends = np.cumsum(lengths)
-    body = np.empty(int(ends[-1]), dtype=np.uint8)
-    for size, rows in groups:
-        records = _records(layout, table, size, rows)
-        places = _spans(ends[rows] - lengths[rows], records.itemsize)
+    if element.list_property is None:
+        records = np.empty(element.count, dtype=layout.row(0))
+        return _filled(records, table, slice(None)).view(np.uint8).data
+    lengths = layout.row(0).itemsize + table.sizes * layout.row(1)[_ITEMS].itemsize
+    begins = np.cumsum(lengths) - lengths
+    body = np.empty(int(lengths.sum()), dtype=np.uint8)
+    firsts = np.cumsum(table.sizes) - table.sizes
+    for size, rows in _groups(table.sizes):
+        records = _filled(np.empty(len(rows), dtype=layout.row(size)), table, rows)
+        records[_COUNT] = size
+        records[_ITEMS] = table.items[_spans(firsts[rows], size)]
+        if len(rows) == element.count:
+            return records.view(np.uint8).data
+        places = _spans(begins[rows], records.itemsize)
         body[places] = records.view(np.uint8).reshape(places.shape)
-    return body.tobytes()
+    return body.data
+
+
+def _filled(records: Array, table: Table, rows: Array | slice) -> Array:
+    """`records` with the scalar properties of the given rows."""
+    for name, column in table.columns.items():
+        records[name] = column[rows]
+    return records
 
 
 def check_list(element: Element, table: Table) -> None:
@@ -218,15 +227,3 @@ def check_list(element: Element, table: Table) -> None:
     for values, kind in ((table.sizes, item.count_type), (table.items, item.type)):
         if len(values) and int(values.max()) > np.iinfo(kind or "i1").max:
             raise InputError(f"the list '{item.name}' of the PLY header is too narrow")
-
-
-def _records(layout: _Layout, table: Table, size: int, rows: Array) -> Array:
-    """The given rows, whose lists hold `size` items, as records."""
-    records = np.empty(len(rows), dtype=layout.row(size))
-    for name, column in table.columns.items():
-        records[name] = column[rows]
-    if layout.element.list_property is not None:
-        firsts = np.cumsum(table.sizes) - table.sizes
-        records[_COUNT] = size
-        records[_ITEMS] = table.items[_spans(firsts[rows], size)]
-    return records

@@ -97,12 +97,14 @@ def match_integers(points: Array) -> Match | None:
     low = as_triple(points.min(axis=0))
     # Modulo 2**64 the difference to the least value is right whatever the type and sign.
     wrapped = np.array([start % (1 << 64) for start in low], dtype=np.uint64)
-    voxels, stride = divided(points.astype(np.uint64) - wrapped)
+    index = points.astype(np.uint64)
+    index -= wrapped
+    voxels, stride = divided(index)
     if voxels.max() >= VOXEL_LIMIT:
         return None
     dtype = points.dtype.name
     grid = Grid("step", dtype, dtype, stride=stride, offset=low)
-    return Match(voxels.astype(np.int64), grid, None)
+    return Match(voxels.view(np.int64), grid, None)
 
 
 def as_triple(values: Array) -> tuple[int, int, int]:
