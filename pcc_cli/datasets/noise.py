@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 _PERIOD = 32  # lattice cells after which the noise repeats
 

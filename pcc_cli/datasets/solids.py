@@ -7,13 +7,16 @@ close to the distance, so the scanner steps by a part of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
+
 Field = Callable[[Array], Array]
 Vector = tuple[float, float, float]
+
+_CACHED = 2048  # points at a time whose distances to many rods stay in the cache
+_NEAR = 9.0  # beyond this distance from what bounds it, a field is not looked at
 
 
 def ball(center: Vector, radii: Vector) -> Field:
@@ -37,6 +40,26 @@ def limb(start: Vector, end: Vector, first: float, last: float) -> Field:
         offset = points - origin
         part = np.clip(offset @ along / (along @ along), 0.0, 1.0)
         return _length(offset - part[:, None] * along) - (first + part * (last - first))
+
+    return field
+
+
+def limbs(starts: Array, ends: Array, first: Array, last: Array) -> Field:
+    """Many rods at once, without fillets: `starts` and `ends` (m, 3), radii (m,)."""
+    along = ends - starts
+    squares = np.einsum("ij,ij->i", along, along)
+
+    def distances(points: Array) -> Array:
+        forward = points @ along.T - np.einsum("ij,ij->i", starts, along)  # (n, m)
+        away = _length(points)[:, None] ** 2 - 2.0 * points @ starts.T
+        away += np.einsum("ij,ij->i", starts, starts)
+        part = np.clip(forward / squares, 0.0, 1.0)
+        away += part * (part * squares - 2.0 * forward)
+        return np.asarray((np.sqrt(np.maximum(away, 0.0)) - first - part * (last - first)).min(1))
+
+    def field(points: Array) -> Array:
+        parts = np.array_split(points, len(points) // _CACHED + 1)
+        return np.concatenate([distances(part) for part in parts])
 
     return field
 
@@ -115,6 +138,32 @@ def union(fields: Sequence[Field], blend: float = 0.0) -> Field:
 def hollow(field: Field, inside: Field) -> Field:
     """`field` without what lies within `inside`."""
     return lambda points: np.maximum(field(points), -inside(points))
+
+
+def bounded(field: Field, center: Vector, radius: float) -> Field:
+    """`field`, which a ball holds: far from the ball, the distance to that, which costs less."""
+    middle = np.array(center)
+
+    def within(points: Array) -> Array:
+        distance = _length(points - middle) - radius
+        near = distance < _NEAR
+        distance[near] = field(points[near])
+        return distance
+
+    return within
+
+
+def rough(field: Field, relief: Field, height: float) -> Field:
+    """`field` whose surface `relief`, within -`height` .. `height`, moves in and out."""
+
+    def moved(points: Array) -> Array:
+        distance = field(points)
+        near = distance < _NEAR + height
+        distance[near] += relief(points[near])
+        distance[~near] -= height
+        return distance
+
+    return moved
 
 
 def normals(field: Field, points: Array, reach: float = 0.1) -> Array:
