@@ -1,0 +1,62 @@
+"""Coordinates that a cloud never uses, left out: an axis as ranks among its used coordinates.
+
+Layers, lattices and grids finer than the data leave most coordinates of an axis empty. The list of
+the used ones is small against what it saves: log2(range / used) bits for each point.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pcc_cli.codecs.base import Payload
+from pcc_cli.entropy import columns
+from pcc_cli.errors import FormatError
+from pcc_cli.fields import integer, member
+
+Array = np.ndarray[Any, Any]
+
+_LEVEL = 9  # of zstandard
+_LEAST_GAIN = 1.25  # what is saved over what the list costs
+_OFTEN = 32  # points a coordinate: the counts of `tree.axes` then learn which ones are used
+
+
+def encode(voxels: Array) -> tuple[Array, dict[str, Any], dict[str, bytes]]:
+    """(ranked voxels (n, 3), members for the meta, streams) of distinct `voxels` (n, 3), n > 0.
+
+    Only axes that gain are ranked; the others stay as they are. The order of points may change in
+    Morton order: sort again.
+    """
+    ranked, about, streams = voxels.copy(), {}, {}
+    for axis, name in enumerate("XYZ"):
+        used, ranks = np.unique(voxels[:, axis], return_inverse=True)
+        gaps = np.diff(used, prepend=0)
+        saved_bytes = len(voxels) * np.log2((used[-1] - used[0] + 1) / len(used)) / 8
+        if saved_bytes < 8 or len(voxels) > _OFTEN * len(used):
+            continue
+        column = columns.encode(gaps.astype("<u4"), _LEVEL)
+        if saved_bytes > _LEAST_GAIN * len(column.data):
+            ranked[:, axis] = ranks
+            about[name] = {"used": len(used), **column.to_json()}
+            streams["GAP" + name] = column.data
+    return ranked, ({"ranks": about} if about else {}), streams
+
+
+def restore(voxels: Array, payload: Payload) -> Array:
+    """The coordinates (n, 3) that `encode` saw. Raises FormatError for ranks that do not exist."""
+    if "ranks" not in payload.meta:
+        return voxels
+    restored = voxels.copy()
+    for axis, name in enumerate("XYZ"):
+        record = member(payload.meta, "ranks", dict).get(name)
+        if record is None:
+            continue
+        count = integer(record, "used", 1, len(voxels))
+        column = columns.Column.from_json(record, payload.stream("GAP" + name))
+        used = np.cumsum(columns.decode(column, count, np.dtype("<u4")).astype(np.int64))
+        ranks = voxels[:, axis]
+        if ranks.max() >= count or used[-1] >= 1 << 32:
+            raise FormatError(f"the list of used coordinates on axis {name} does not fit")
+        restored[:, axis] = used[ranks]
+    return restored

@@ -1,0 +1,185 @@
+"""Integer layers for coding: the same integers on every device, thread count and backend.
+
+The operations are those of `nn.layers.FloatLayers`; activations are uint8 0 .. 127 in units of
+1/16, logits int32 in units of 1/256. A product of integers has one right answer, so any backend
+that computes it exactly will do:
+
+    int8     torch._int_mm, int32 sums; activations as uint8 on a CPU, because oneDNN saturates
+             int8 x int8 on CPUs without VNNI; as int8 on CUDA
+    float32  while 127 sum|w| stays below 2**24 (checked), else float64
+    float64  always exact here
+
+`choose_backend` takes the fastest one that passes `self_check` on this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from pcc_cli.errors import DeviceError
+from pcc_cli.exact.quantize import IntegerLayer, accumulator_bound, check_bounds
+from pcc_cli.nn.layers import (
+    BIT_VALUE,
+    Neighbourhood,
+    byte_bits,
+    gathered,
+    padded,
+    window_bits,
+)
+from pcc_cli.nn.quantizers import ACTIVATION_MAX, WEIGHT_MAX
+
+BACKENDS = ("int8", "float32", "float64")
+_CHUNK = 8192
+_CHUNK_CUDA = 1 << 17
+
+_BYTE_BITS = byte_bits(torch.uint8, BIT_VALUE)
+
+Product = Callable[[Tensor], Tensor]
+
+
+def _pad_to(x: Tensor, rows: int, columns: int) -> Tensor:
+    return torch.nn.functional.pad(x, (0, columns - x.shape[1], 0, rows - x.shape[0]))
+
+
+def _int8_product(weight: Tensor) -> Product:
+    """`_int_mm` wants inputs and outputs in multiples of 8, and on CUDA more than 16 rows."""
+    inputs, outputs = weight.shape
+    wide = _pad_to(weight, -(-inputs // 8) * 8, -(-outputs // 8) * 8).contiguous()
+    operand = torch.int8 if weight.is_cuda else torch.uint8
+
+    def product(x: Tensor) -> Tensor:
+        rows = max(len(x), 17) if weight.is_cuda else len(x)
+        if (rows, len(wide)) != x.shape:
+            x = _pad_to(x, rows, len(wide))
+        out = torch._int_mm(x.view(operand), wide)
+        return out[: len(x), :outputs] if out.shape != (len(x), outputs) else out
+
+    return product
+
+
+def _float_product(weight: Tensor, dtype: torch.dtype) -> Product:
+    wide = weight.to(dtype)
+    return lambda x: (x.to(dtype) @ wide).to(torch.int32)
+
+
+def make_product(weight: Tensor, backend: str) -> Product:
+    """x -> x @ weight as exact int32, for x uint8 0 .. 127 and an int8 `weight`."""
+    if backend == "int8":
+        return _int8_product(weight)
+    bound = ACTIVATION_MAX * int(weight.long().abs().sum(0).max())
+    exact_in_float32 = backend == "float32" and bound < 1 << 24
+    return _float_product(weight, torch.float32 if exact_in_float32 else torch.float64)
+
+
+def self_check(backend: str, inputs: int, device: torch.device) -> bool:
+    """Whether `backend` multiplies exactly here: extremes and random operands, against int64."""
+    generator = torch.Generator().manual_seed(inputs)
+    x = torch.randint(0, ACTIVATION_MAX + 1, (64, inputs), generator=generator).to(torch.uint8)
+    w = torch.randint(-WEIGHT_MAX, WEIGHT_MAX + 1, (inputs, 16), generator=generator)
+    x[:2] = ACTIVATION_MAX
+    w[:, 0], w[:, 1] = WEIGHT_MAX, -WEIGHT_MAX
+    expected = x.double() @ w.double()
+    try:
+        product = make_product(w.to(torch.int8).to(device), backend)
+        return torch.equal(product(x.to(device)).cpu().double(), expected)
+    except RuntimeError:
+        return False
+
+
+def choose_backend(layers: dict[str, IntegerLayer], device: torch.device) -> str:
+    """The fastest backend that is exact on `device` for every width in `layers`."""
+    widths = sorted({len(layer.weight) for layer in layers.values()})
+    for backend in BACKENDS:
+        if all(self_check(backend, width, device) for width in widths):
+            return backend
+    raise DeviceError(f"no exact integer product works on {device}; use --device cpu")
+
+
+class IntegerLayers:
+    """See the module; `backend` None means the fastest that passes its self-check.
+
+    Raises ModelError when a bound of `check_bounds` does not hold.
+    """
+
+    def __init__(
+        self,
+        layers: dict[str, IntegerLayer],
+        device: torch.device,
+        backend: str | None = None,
+    ) -> None:
+        for name, layer in layers.items():
+            check_bounds(name, layer)
+        torch.backends.cuda.matmul.allow_tf32 = False
+        self.device = device
+        self.backend = backend or choose_backend(layers, device)
+        self._layers = {
+            name: IntegerLayer(
+                layer.weight.to(device),
+                layer.bias.to(device),
+                layer.multiplier.to(device),
+                layer.shift.to(device),
+            )
+            for name, layer in layers.items()
+        }
+        self._products: dict[tuple[str, int, int], Product] = {}
+
+    def _product(self, name: str, start: int, stop: int) -> Product:
+        """The product with rows start .. stop of a weight."""
+        key = (name, start, stop)
+        if key not in self._products:
+            part = self._layers[name].weight[start:stop].contiguous()
+            self._products[key] = make_product(part, self.backend)
+        return self._products[key]
+
+    def _sums(self, name: str, source: Tensor, near: Neighbourhood | None, rows: slice) -> Tensor:
+        """(rows, outputs) int32: inputs of `rows` times weight."""
+        height = len(self._layers[name].weight)
+        if near is None:
+            return self._product(name, 0, height)(source[rows])
+        table = near.table[rows]
+        features = gathered(source, table) if near.features else source[rows]
+        width = features.shape[1]
+        sums = self._product(name, 0, width)(features)
+        if near.window is not None:
+            bits = window_bits(near.window, table, _BYTE_BITS).view(torch.uint8)
+            sums = sums + self._product(name, width, height)(bits)
+        return sums
+
+    def constant(self, values: Tensor) -> Tensor:
+        return values.to(torch.uint8)
+
+    def apply_layer(
+        self,
+        name: str,
+        x: Tensor,
+        near: Neighbourhood | None = None,
+        skip: Tensor | None = None,
+    ) -> Tensor:
+        layer = self._layers[name]
+        source = padded(x) if near and near.features else x
+        out = torch.empty(len(x), layer.weight.shape[1], dtype=torch.uint8, device=self.device)
+        for rows in self.chunks(len(x)):
+            y = self._sums(name, source, near, rows)
+            y = torch.addcmul(layer.bias, y, layer.multiplier)
+            if skip is not None:
+                y += skip[rows].to(torch.int32) << layer.shift
+            out[rows] = (y >> layer.shift).clamp_(0, ACTIVATION_MAX)
+        return out
+
+    def logits(self, name: str, x: Tensor) -> Tensor:
+        layer = self._layers[name]
+        sums = self._sums(name, x, None, slice(None))
+        return ((sums * layer.multiplier + layer.bias) >> layer.shift).squeeze(1)
+
+    def chunks(self, rows: int) -> Iterator[slice]:
+        size = _CHUNK_CUDA if self.device.type == "cuda" else _CHUNK
+        for start in range(0, rows, size):
+            yield slice(start, start + size)
+
+
+def largest_sum(layers: dict[str, IntegerLayer]) -> int:
+    """The largest accumulator any input can give, over all layers; model cards state it."""
+    return max(accumulator_bound(layer) for layer in layers.values())

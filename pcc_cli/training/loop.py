@@ -1,0 +1,151 @@
+"""One training loop for all learned codecs: draw, step, log, evaluate, checkpoint, resume.
+
+The schedule runs over a budget, in steps or in minutes, whichever is nearer its end: a short
+warm-up, a constant rate, and a linear decay to zero over the last part. Quantization-aware
+rounding begins with `quantize_from`. A run that is resumed with a larger budget goes on from its
+constant phase.
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pcc_cli.training import checkpoint
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long and how fast to train."""
+
+    steps: int = 20_000
+    minutes: float = 0.0  # 0: no limit in time
+    batch: int = 1  # clouds per step
+    rate: float = 2e-3  # Adam
+    warmup: int = 200  # steps
+    decay_from: float = 0.6  # part of the budget after which the rate falls to zero
+    quantize_from: float = 0.8  # part of the budget after which weights and activations are rounded
+    clip: float = 1.0  # norm of the gradient
+    save_minutes: float = 3.0
+    evaluate_minutes: float = 15.0
+    seed: int = 0
+
+
+class Task(Protocol):
+    """What is trained."""
+
+    layers: Any  # a module with the switch `quantized`
+
+    def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]: ...
+
+    def evaluate(self) -> dict[str, float]: ...
+
+
+@dataclass
+class Progress:
+    """Where a run is; goes into the checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0
+
+    def fraction(self, config: TrainConfig) -> float:
+        by_time = self.seconds / (60 * config.minutes) if config.minutes else 0.0
+        return min(1.0, max(self.step / config.steps, by_time))
+
+
+def learning_rate(config: TrainConfig, progress: Progress) -> float:
+    """The rate of the next step."""
+    warm = min(1.0, (progress.step + 1) / max(config.warmup, 1))
+    left = (1 - progress.fraction(config)) / max(1 - config.decay_from, 1e-9)
+    return config.rate * warm * min(1.0, left)
+
+
+def train(
+    task: Task,
+    config: TrainConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+    report: Callable[[Progress, dict[str, float]], None] = lambda progress, values: None,
+) -> Progress:
+    """Trains until the budget is spent; `out` holds the checkpoint and `log.csv`."""
+    parameters = list(task.layers.parameters())
+    optimizer = torch.optim.Adam(parameters, lr=config.rate, betas=(0.9, 0.99))
+    progress = Progress()
+    path = out / CHECKPOINT
+    if resume and path.exists():
+        state = checkpoint.load(path, task.layers, optimizer)
+        progress = Progress(state["step"], state["seconds"])
+    rng = np.random.default_rng([config.seed, progress.step])
+    log = _Log(out / "log.csv")
+    saved = evaluated = time.monotonic()
+    while progress.fraction(config) < 1:
+        began = time.monotonic()
+        values = _step(task, optimizer, parameters, config, progress, rng)
+        now = time.monotonic()
+        progress.step += 1
+        progress.seconds += now - began
+        log.write(progress, values)
+        report(progress, values)
+        if now - saved > 60 * config.save_minutes:
+            saved = now
+            _save(path, task.layers, optimizer, progress)
+        if now - evaluated > 60 * config.evaluate_minutes:
+            log.write(progress, task.evaluate())
+            evaluated = time.monotonic()
+    _save(path, task.layers, optimizer, progress)
+    log.write(progress, task.evaluate())
+    return progress
+
+
+def _save(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+          ) -> None:
+    checkpoint.save(path, model, optimizer, {"step": progress.step, "seconds": progress.seconds})
+
+
+def _step(
+    task: Task,
+    optimizer: torch.optim.Optimizer,
+    parameters: list[nn.Parameter],
+    config: TrainConfig,
+    progress: Progress,
+    rng: np.random.Generator,
+) -> dict[str, float]:
+    task.layers.quantized = progress.fraction(config) >= config.quantize_from
+    optimizer.zero_grad(set_to_none=True)
+    values: dict[str, float] = {}
+    for _ in range(config.batch):
+        loss, values = task.loss(rng)
+        (loss / config.batch).backward()
+    norm = torch.nn.utils.clip_grad_norm_(parameters, config.clip)
+    rate = learning_rate(config, progress)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.step()
+    return {"loss": float(loss.detach()), **values, "norm": float(norm), "rate": rate}
+
+
+class _Log:
+    """Appends long-format rows (step, seconds, name, value) to a CSV file."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = not path.exists()
+        self.file = path.open("a", newline="", buffering=1)
+        self.rows = csv.writer(self.file)
+        if new:
+            self.rows.writerow(["step", "seconds", "name", "value"])
+
+    def write(self, progress: Progress, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            self.rows.writerow([progress.step, f"{progress.seconds:.1f}", name, f"{value:.5g}"])

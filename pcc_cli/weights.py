@@ -1,0 +1,82 @@
+"""Trained models: found by id, verified, loaded. Never from the network, never pickle.
+
+A model is a folder `<id>/` with `config.json`, `weights.safetensors` and a card `README.md`. It is
+looked for in the folder named by PCC_MODELS, then in the installed package, then in the `models/`
+of a source checkout. Its digest is the SHA-256 of config and weights together; files name it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from pcc_cli.errors import ModelError
+
+_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Model:
+    """config : JSON; tensors : name -> Tensor; sha256 : hex digest of both."""
+
+    id: str
+    config: dict[str, Any]
+    tensors: dict[str, Tensor]
+    sha256: str
+
+
+def folders() -> Iterator[Path]:
+    """The folders that may hold models, in the order of search."""
+    if custom := os.environ.get("PCC_MODELS"):
+        yield Path(custom)
+    package = Path(__file__).resolve().parent
+    yield package / "_models"
+    yield package.parent / "models"
+
+
+def digest(config: bytes, weights: bytes) -> str:
+    """The SHA-256 (hex) that names a model."""
+    return hashlib.sha256(len(config).to_bytes(8, "little") + config + weights).hexdigest()
+
+
+@lru_cache(maxsize=4)
+def load(model_id: str) -> Model:
+    """The model `model_id`. Raises ModelError when there is none or it is damaged."""
+    from safetensors.torch import load as parse
+
+    if not _ID.fullmatch(model_id):
+        raise ModelError(f"'{model_id}' is not a model id")
+    for folder in folders():
+        path = folder / model_id
+        if (path / "weights.safetensors").is_file():
+            break
+    else:
+        raise ModelError(
+            f"model '{model_id}' is not installed; set PCC_MODELS to the folder that holds it"
+        )
+    try:
+        config = (path / "config.json").read_bytes()
+        weights = (path / "weights.safetensors").read_bytes()
+        return Model(model_id, json.loads(config), parse(weights), digest(config, weights))
+    except Exception as error:  # noqa: BLE001  (safetensors raises bare exceptions)
+        raise ModelError(f"model '{model_id}' in {path} cannot be read: {error}") from error
+
+
+def require(model_id: str, sha256: str) -> Model:
+    """The model `model_id` with exactly this digest. Raises ModelError."""
+    model = load(model_id)
+    if model.sha256 != sha256:
+        raise ModelError(
+            f"the file needs model '{model_id}' with sha256 {sha256[:12]}..., "
+            f"but the installed one has {model.sha256[:12]}..."
+        )
+    return model
