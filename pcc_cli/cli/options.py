@@ -7,6 +7,14 @@ from typing import Annotated
 
 import typer
 
+Inputs = Annotated[
+    list[str], typer.Argument(metavar="FILE", help="Files, folders, 'patterns*', or - alone.")
+]
+Output = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="PATH", help="File, folder (DIR/), or - for a pipe."),
+]
+
 
 class DeviceChoice(str, Enum):
     """Where networks run."""

@@ -1,0 +1,179 @@
+"""`pcc compress`: options, one call, one line."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pcc_cli.cli import each, files, options
+from pcc_cli.cli.console import Console, passage, rate
+from pcc_cli.cli.files import Pair
+
+if TYPE_CHECKING:
+    from pcc_cli.api import Options
+    from pcc_cli.geometry import Mesh, PointCloud
+
+SUFFIX = ".dcz"
+
+
+def _step(text: str) -> float:
+    """A positive number."""
+    with suppress(ValueError):
+        step = float(text)
+        if math.isfinite(step) and step > 0:
+            return step
+    raise typer.BadParameter(f"'{text}' is not a positive number")
+
+
+def compress(
+    inputs: options.Inputs,
+    output: options.Output = None,
+    codec: Annotated[
+        str | None, typer.Option(metavar="ID", help="Codec to use; by default the kind's best.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="ID", help="Trained model of the codec to use.")
+    ] = None,
+    precision: Annotated[
+        float | None,
+        typer.Option(parser=_step, metavar="STEP", help="Grid of floats, in units of the file."),
+    ] = None,
+    bits: Annotated[
+        int | None,
+        typer.Option(min=1, max=32, metavar="N", help="Grid of floats, 2^N steps along an axis."),
+    ] = None,
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Keep every bit of floats that have no grid.")
+    ] = False,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAMES", help="Attributes to leave out, as in red,green,blue."),
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAMES", help="Attributes to keep; no others.")
+    ] = None,
+    device: options.Device = options.DeviceChoice.auto,
+    recursive: options.Recursive = False,
+    skip_existing: options.SkipExisting = False,
+    jobs: options.Jobs = 1,
+    force: options.Force = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Compress point clouds and meshes into .dcz files.
+
+    scan.ply becomes scan.ply.dcz beside it, unless -o says otherwise; the source stays. A folder
+    stands for the 3D files in it (a .txt or .csv has to be named), '-' for a pipe.
+
+    Coordinates that lie on a grid are kept exactly. Floats without one are rounded to a grid that
+    is finer than the spacing of the points, and the largest error is printed; --precision, --bits
+    or --lossless choose otherwise. All attributes are kept exactly.
+
+    \b
+    Examples:
+      pcc compress scan.ply -o scan.dcz
+      pcc compress scans/ -o packed/ --jobs 4 --skip-existing
+      cat scan.ply | pcc compress - > scan.dcz
+    """
+    if (precision is not None) + (bits is not None) + lossless > 1:
+        raise typer.BadParameter("choose one of --precision, --bits and --lossless")
+    if drop and only:
+        raise typer.BadParameter("choose one of --drop and --only")
+    from pcc_cli import api
+
+    choices = api.Options(
+        codec=codec,
+        model=model,
+        step=precision,
+        bits=bits,
+        lossless=lossless,
+        drop=_names(drop),
+        only=_names(only) if only else None,
+        device=device.value,
+    )
+    console = Console(quiet=quiet, verbose=verbose, debug=debug, json=json)
+    pairs = files.plan(
+        inputs, output, name=_packed_name, suffixes=_folder_suffixes(), recursive=recursive
+    )
+    if skip_existing:
+        pairs = each.unfinished(console, pairs)
+    task = _Task(choices, force, console, bar=len(pairs) == 1)
+    each.run(console, pairs, task, lambda record: _tell(console, record), jobs)
+
+
+def _names(lists: list[str] | None) -> tuple[str, ...]:
+    """The names in options that may each hold several, separated by commas."""
+    return tuple(name for text in lists or [] for name in text.split(",") if name)
+
+
+def _folder_suffixes() -> set[str]:
+    """What is taken from a folder. A .txt or .csv is seldom a cloud; it has to be named."""
+    from pcc_cli import formats
+
+    return set(formats.READERS) - {".txt", ".csv"}
+
+
+def _packed_name(path: Path) -> str:
+    return path.name + SUFFIX
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Compresses one file."""
+
+    choices: Options
+    force: bool
+    console: Console
+    bar: bool
+
+    def __call__(self, pair: Pair) -> each.Record:
+        from pcc_cli import api
+
+        started = time.monotonic()
+        files.refuse(pair, force=self.force)
+        shape, bytes_in = _load(pair)
+        with (
+            self.console.progress(pair.source, self.bar) as progress,
+            files.writing(pair, force=self.force) as stream,
+        ):
+            report = api.compress_to(stream, shape, self.choices, progress)
+        record = asdict(report)
+        return {
+            "input": pair.source,
+            "output": pair.target,
+            **record,
+            "codecs": sorted(set(report.codecs)),
+            "bytes_in": bytes_in,
+            "bits_per_point": report.bits_per_point,
+            "seconds": round(time.monotonic() - started, 3),
+        }
+
+
+def _load(pair: Pair) -> tuple[PointCloud | Mesh, int]:
+    """The shape and the size of its file, whose bytes are let go of."""
+    from pcc_cli import formats
+
+    data = files.read(pair.source)
+    return formats.read(data, files.shown(pair.source, "standard input")), len(data)
+
+
+def _tell(console: Console, record: each.Record) -> None:
+    """The one line of a file, and with --verbose where its bytes are."""
+    error = f", max error {record['max_error']:.3g}" if record["max_error"] else ""
+    console.say(
+        f"{passage(record)}, {rate(record['kind'], record['bits_per_point'])}, "
+        f"{record['grid']}{error}, {record['seconds']:.1f} s on {record['device']}"
+        + "".join(f"; {note}" for note in record["notes"])
+    )
+    console.detail(f"  codec {', '.join(record['codecs'])}")
+    sizes = {"geometry": record["geometry_bytes"], **record["attribute_bytes"]}
+    for name, count in sizes.items():
+        console.detail(f"  {name} {count:,} bytes")

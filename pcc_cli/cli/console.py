@@ -1,0 +1,132 @@
+"""What pcc says: results on standard output, talk and progress on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pcc_cli.cli.files import reason, shown
+from pcc_cli.errors import PccError
+
+_PLURALS = {"vertex": "vertices"}
+
+Progress = Callable[[float, str], None]  # part of the work that is done (0 to 1), what is next
+
+
+@dataclass(frozen=True)
+class Console:
+    """The choices of a user about what is printed."""
+
+    quiet: bool = False
+    verbose: bool = False
+    debug: bool = False
+    json: bool = False
+
+    def say(self, text: str) -> None:
+        """One line for the user."""
+        if not self.quiet:
+            print(text, file=sys.stderr)
+
+    def detail(self, text: str) -> None:
+        """A line for users who asked for --verbose."""
+        if self.verbose:
+            self.say(text)
+
+    def record(self, values: dict[str, Any]) -> None:
+        """One line of JSON for programs that asked for it."""
+        if self.json:
+            print(json.dumps(values), flush=True)
+
+    def fail(self, message: str, error: BaseException) -> None:
+        """One line about a failure, which --quiet does not hide."""
+        if self.debug:
+            traceback.print_exception(error)
+        print(f"pcc: {message}", file=sys.stderr)
+
+    @property
+    def has_bars(self) -> bool:
+        """Whether progress is drawn."""
+        return not self.quiet and sys.stderr.isatty()
+
+    @contextmanager
+    def progress(self, title: str, wanted: bool = True) -> Iterator[Progress]:
+        """A bar on a terminal, nothing elsewhere."""
+        if not (wanted and self.has_bars):
+            yield lambda done, label: None
+            return
+        # Imported here: only terminals need it, and it costs more than all of `pcc --help`.
+        from rich.console import Console as Terminal
+        from rich.markup import escape
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        terminal = Terminal(stderr=True, soft_wrap=True, highlight=False)
+        columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
+        with Bars(*columns, console=terminal, transient=True, redirect_stdout=False) as bars:
+            task = bars.add_task(escape(title), total=1.0)
+            yield lambda done, label: bars.update(
+                task, completed=done, description=escape(f"{title}: {label}")
+            )
+
+
+def explain(error: BaseException, *files: str) -> str:
+    """One line that says what is wrong, where and what to do.
+
+    files : names of those the work was about; a message without any of them begins with the first
+    """
+    text = _described(error)
+    if not files or any(name in text for name in files):
+        return text
+    return f"{files[0]}: {text}"
+
+
+def _described(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, PccError):
+        return text
+    if isinstance(error, MemoryError):
+        return "out of memory; close other programs or split the file"
+    if isinstance(error, OSError):
+        return f"{error.filename}: {reason(error)}" if error.filename else reason(error)
+    return f"internal error ({type(error).__name__}: {text}); please report it with --debug"
+
+
+def size(count: int) -> str:
+    """A number of bytes as people read it: 812 B, 1.24 MB."""
+    value = float(count)
+    units = iter(("B", "kB", "MB", "GB", "TB"))
+    unit = next(units)
+    while value >= 999.5 and unit != "TB":
+        value, unit = value / 1000, next(units)
+    return f"{value:.3g} {unit}"
+
+
+def plural(count: int, noun: str) -> str:
+    """'1 point', '1,234 points'."""
+    return f"{count:,} {noun if count == 1 else _PLURALS.get(noun, noun + 's')}"
+
+
+def passage(record: dict[str, Any]) -> str:
+    """What a file became and how large both are, the beginning of the line about it."""
+    source, target = shown(record["input"], "stdin"), shown(record["output"], "stdout")
+    return (
+        f"{source} -> {target}: {content(record['kind'], record['points'], record['faces'])}, "
+        f"{size(record['bytes_in'])} -> {size(record['bytes_out'])}"
+    )
+
+
+def content(kind: str, points: int, faces: int) -> str:
+    """What a shape is made of: '1,234 points', or vertices and faces."""
+    if kind != "mesh":
+        return plural(points, "point")
+    return f"{plural(points, 'vertex')}, {plural(faces, 'face')}"
+
+
+def rate(kind: str, bits: float) -> str:
+    """The size of a whole file, in bits, by its points."""
+    return f"{bits:.2f} bits per {'vertex' if kind == 'mesh' else 'point'}"

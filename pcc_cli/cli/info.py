@@ -1,0 +1,104 @@
+"""`pcc info`: what a .dcz file says about itself, and whether it decodes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from pcc_cli.cli import each, files, options
+from pcc_cli.cli.console import Console, content, rate, size
+from pcc_cli.cli.files import Pair
+
+
+def info(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="FILE", help="One or more .dcz files, or -.")
+    ],
+    test: Annotated[
+        bool, typer.Option("--test", "-t", help="Decode the whole file and check its digests, too.")
+    ] = False,
+    device: options.Device = options.DeviceChoice.auto,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Print what .dcz files hold.
+
+    Checksums are verified in any case. With --test, exit code 0 means that the file decodes to
+    exactly what was compressed.
+    """
+    console = Console(quiet=quiet, debug=debug, json=json)
+    pairs = [Pair(name, "") for name in inputs]
+    each.run(console, pairs, _Task(test, device.value, console), _printer(quiet or json))
+
+
+def _printer(silent: bool) -> each.Say:
+    """Prints a record for people, on standard output since it is the result."""
+    return lambda record: None if silent else print("\n".join(_lines(record)), flush=True)
+
+
+@dataclass(frozen=True)
+class _Task:
+    test: bool
+    device: str
+    console: Console
+
+    def __call__(self, pair: Pair) -> each.Record:
+        from pcc_cli import api
+
+        data = files.read(pair.source)
+        record = {"input": pair.source, **api.inspect(data)}
+        if self.test:
+            started = time.monotonic()
+            with self.console.progress(pair.source) as progress:
+                api.decompress(data, self.device, progress)
+            record["test"] = {"passed": True, "seconds": round(time.monotonic() - started, 3)}
+        return record
+
+
+def _lines(record: each.Record) -> Iterator[str]:
+    """The text for one file: a headline, then a table."""
+    yield (
+        f"{files.shown(record['input'], 'stdin')}: "
+        f"{content(record['kind'], record['count'], record['faces'])}, "
+        f"{size(record['bytes'])}, {rate(record['kind'], record['bits_per_point'])}"
+    )
+    rows = list(_rows(record))
+    width = max(len(title) for title, _ in rows)
+    yield from (f"  {title:{width}}  {text}" for title, text in rows)
+
+
+def _rows(record: each.Record) -> Iterator[tuple[str, str]]:
+    yield "format", f"{record['format']}, by {record['writer']}"
+    yield "source", record["source"].get("format", "unknown")
+    yield "coordinates", record["grid_text"]
+    yield from _codecs(record["tiles"])
+    yield "tiles", f"{len(record['tiles']):,}"
+    yield "geometry", _share(record["geometry_bytes"], record)
+    types = {column["name"]: column["type"] for column in record["columns"]}
+    for name, count in record["attribute_bytes"].items():
+        yield name, f"{_share(count, record)}  {types.get(name, '')}".rstrip()
+    yield "digest", record["digest"]
+    if "test" in record:
+        yield "test", f"passed in {record['test']['seconds']:.1f} s"
+
+
+def _codecs(tiles: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """One row for each codec that occurs, with its model."""
+    used = dict.fromkeys((tile["codec"], *_model(tile["meta"])) for tile in tiles)
+    for codec, *model in used:
+        yield "codec", codec + (f", model {model[0]} (sha256 {model[1][:12]}...)" if model else "")
+
+
+def _model(meta: dict[str, Any]) -> tuple[str, ...]:
+    model = meta.get("model")
+    return (str(model.get("id")), str(model.get("sha256"))) if isinstance(model, dict) else ()
+
+
+def _share(count: int, record: each.Record) -> str:
+    per_point = f"{8 * count / record['count']:8.3f} bits per point" if record["count"] else ""
+    return f"{count:>13,} bytes {per_point}".rstrip()

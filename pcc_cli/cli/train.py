@@ -1,0 +1,152 @@
+"""`pcc train`: options, one call, a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from enum import Enum
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pcc_cli.cli import options
+from pcc_cli.cli.console import Console, Progress
+from pcc_cli.cli.files import reason
+from pcc_cli.errors import InputError, UnsupportedError
+
+if TYPE_CHECKING:
+    from pcc_cli.training.run import Settings, Stepped
+
+LINE_SECONDS = 60.0  # between lines where there is no progress bar
+
+
+class LogChoice(str, Enum):
+    """Where the curves of a run go."""
+
+    csv = "csv"
+    tensorboard = "tensorboard"
+
+
+def train(
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the run; made if missing.")
+    ],
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR", help="Folder with meshes and clouds, once for each; not for --resume."
+        ),
+    ] = None,
+    codec: Annotated[
+        str | None, typer.Option(metavar="ID", help="Codec to train.  [default: occupancy]")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings, as TOML.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Most steps to train.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, metavar="N", help="Most minutes to train.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    device: options.Device = options.DeviceChoice.auto,
+    threads: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Threads on a CPU.")
+    ] = None,
+    log: Annotated[
+        LogChoice, typer.Option(help="log.csv is written always, TensorBoard events on request.")
+    ] = LogChoice.csv,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Train the network of a codec.
+
+    The run lives in --out: its settings, its training set, its checkpoint and its log. Stop it at
+    any time, and go on with --resume, also with a larger --steps or --minutes.
+
+    \b
+    Example:
+      pcc train --data meshes/ --data clouds/ --out runs/first --minutes 60
+    """
+    import torch
+
+    from pcc_cli.training import run
+
+    console = Console(quiet=quiet, debug=debug)
+    if threads:
+        torch.set_num_threads(threads)
+    settings = run.load_settings(out) if resume else run.Settings()
+    settings = _chosen(settings, config, codec, steps, minutes)
+    with console.progress("pcc train") as progress:
+        final = run.start(
+            settings,
+            data or [],
+            out,
+            resume=resume,
+            device=device.value,
+            packed=lambda done, total: progress(done / total, f"sample {done} of {total}"),
+            stepped=_reporter(console, progress, settings, _events(out, log)),
+        )
+    console.say(f"{out}: {final.step:,} steps, {final.seconds / 60:.1f} minutes")
+
+
+def _chosen(
+    settings: Settings,
+    config: Path | None,
+    codec: str | None,
+    steps: int | None,
+    minutes: float | None,
+) -> Settings:
+    """`settings` changed by the configuration file, then by the options."""
+    if config is not None:
+        settings = settings.updated(_read_toml(config), str(config))
+    budget = {"steps": steps, "minutes": minutes}
+    sections: dict[str, Any] = {
+        "train": {name: value for name, value in budget.items() if value is not None}
+    }
+    if codec is not None:
+        from pcc_cli import codecs
+
+        sections["codec"] = codecs.resolve(codec)
+    return settings.updated(sections, "options")
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    try:
+        values: dict[str, Any] = toml.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {reason(error)}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: is not TOML: {error}") from error
+    return values
+
+
+def _events(out: Path, log: LogChoice) -> Any:
+    """A writer of TensorBoard events, or None."""
+    if log is LogChoice.csv:
+        return None
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UnsupportedError("--log tensorboard needs it: pip install tensorboard") from error
+    return SummaryWriter(str(out))
+
+
+def _reporter(console: Console, progress: Progress, settings: Settings, events: Any) -> Stepped:
+    """What is said and written after a step."""
+    said = time.monotonic()
+
+    def report(state: Any, values: dict[str, float]) -> None:
+        nonlocal said
+        label = f"step {state.step:,}, loss {values['loss']:.4f}"
+        progress(state.fraction(settings.train), label)
+        if time.monotonic() - said > LINE_SECONDS and not console.has_bars:
+            said = time.monotonic()
+            console.say(label)
+        if events is not None:
+            for name, value in values.items():
+                events.add_scalar(name, value, state.step)
+
+    return report

@@ -1,0 +1,125 @@
+"""A training run: a folder with its settings, its training set, its state and its log.
+
+settings.json             everything that defines the run; --resume reads it again
+train.pack                the training set, made once
+checkpoint.safetensors, log.csv       of `training.loop`
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pcc_cli.codecs.occupancy.network import NetworkConfig
+from pcc_cli.datasets import packing
+from pcc_cli.errors import InputError, OutputError, UnsupportedError
+from pcc_cli.nn.device import choose_device
+from pcc_cli.training import loop
+from pcc_cli.training.recipes.occupancy import OccupancyRecipe, OccupancyTask
+
+SETTINGS = "settings.json"
+PACK = "train.pack"
+CODECS = ("occupancy.1",)
+
+Packed = Callable[[int, int], None]  # training samples that are made, and how many there will be
+Stepped = Callable[[loop.Progress, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """The training set."""
+
+    samples: int = 450
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What defines a run; the sections of a configuration file have the names of its members."""
+
+    codec: str = CODECS[0]
+    data: DataConfig = field(default_factory=DataConfig)
+    recipe: OccupancyRecipe = field(default_factory=OccupancyRecipe)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    train: loop.TrainConfig = field(default_factory=loop.TrainConfig)
+
+    def updated(self, sections: Mapping[str, Any], where: str) -> Settings:
+        """These settings with the values of `sections`; InputError, naming `where`, for others."""
+        known = {part.name: getattr(self, part.name) for part in fields(self)}
+        changed = {}
+        for name, values in sections.items():
+            if name not in known:
+                raise InputError(f"{where}: unknown section [{name}]; known: {', '.join(known)}")
+            changed[name] = values if name == "codec" else _merged(known[name], values, where)
+        if changed.get("codec", self.codec) not in CODECS:
+            raise UnsupportedError(
+                f"{where}: codec '{changed['codec']}' is not trained; choose {', '.join(CODECS)}"
+            )
+        return replace(self, **changed)
+
+
+def _merged(section: Any, values: Any, where: str) -> Any:
+    types = {part.name: type(getattr(section, part.name)) for part in fields(section)}
+    if not isinstance(values, Mapping) or set(values) - set(types):
+        raise InputError(f"{where}: a section of these settings may hold {', '.join(types)}")
+    for name, value in values.items():
+        wanted = (int, float) if types[name] is float else types[name]
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            raise InputError(f"{where}: '{name}' must be of type {types[name].__name__}")
+    return replace(section, **values)
+
+
+def load_settings(out: Path) -> Settings:
+    """The settings of the run in `out`. Raises InputError."""
+    path = out / SETTINGS
+    try:
+        sections = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: no run to resume here: {error}") from error
+    return Settings().updated(sections, str(path))
+
+
+def start(
+    settings: Settings,
+    data: Sequence[Path],
+    out: Path,
+    *,
+    resume: bool = False,
+    device: str = "auto",
+    packed: Packed | None = None,
+    stepped: Stepped = lambda progress, values: None,
+) -> loop.Progress:
+    """Trains in the folder `out` until the budget of `settings` is spent.
+
+    data : folders with meshes and clouds; not needed when `out` holds a training set
+
+    InputError without data, OutputError when `out` holds a run that is not to be resumed.
+    """
+    if (out / SETTINGS).exists() and not resume:
+        raise OutputError(f"{out}: holds a run already; --resume goes on with it")
+    where = choose_device(device)
+    out.mkdir(parents=True, exist_ok=True)
+    samples = _training_set(settings, data, out / PACK, packed)
+    (out / SETTINGS).write_text(json.dumps(asdict(settings), indent=2) + "\n")
+    torch.manual_seed(settings.train.seed)
+    task = OccupancyTask(settings.network, settings.recipe, samples, [], where)
+    return loop.train(task, settings.train, out, resume=resume, report=stepped)
+
+
+def _training_set(
+    settings: Settings, data: Sequence[Path], pack: Path, packed: Packed | None
+) -> list[packing.Sample]:
+    if not pack.exists():
+        if not data:
+            raise InputError("no training data; name folders with --data DIR")
+        missing = [str(folder) for folder in data if not folder.is_dir()]
+        if missing:
+            raise InputError(f"{missing[0]}: no such folder; --data needs one with 3D files")
+        chosen = settings.data
+        packing.pack(list(data), pack, seed=chosen.seed, samples=chosen.samples, progress=packed)
+    return packing.load_pack(pack)
