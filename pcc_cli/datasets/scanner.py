@@ -13,6 +13,7 @@ from pcc_cli.geometry import Array
 _STEP = 0.85  # part of the distance that a ray goes: the fields are not quite distances
 _HIT = 0.03  # millimetres from the surface at which a ray has arrived
 _MOST_STEPS = 120
+_GRAIN = 0.004  # deviation of a point's brightness, which goes from 0 to 1
 _LIFTS_DEG = (8.0, 48.0, 24.0)  # heights of the stations above the horizon, by turns
 _LAMP = np.array([-0.42, -0.62, 0.66]) / np.linalg.norm([-0.42, -0.62, 0.66])
 _OCCLUSION = (1.0, 2.5, 5.0, 9.0)  # millimetres above the surface where the sky is looked for
@@ -50,7 +51,7 @@ class Scanner:
         normals = solids.normals(scene.distance, points)
         facing = -np.einsum("ij,ij->i", normals, rays) > np.cos(np.radians(self.steepest_deg))
         points, normals, rays = points[facing], normals[facing], rays[facing]
-        colours = _photographed(scene, points, normals) + rng.normal(0.0, 0.008, (len(points), 1))
+        colours = _photographed(scene, points, normals) + rng.normal(0.0, _GRAIN, (len(points), 1))
         measured = points + rng.normal(0.0, self.noise, (len(points), 1)) * rays
         return _fused(np.rint(measured / self.grid).astype(np.int64), colours)
 

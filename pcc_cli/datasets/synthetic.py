@@ -19,7 +19,6 @@ from pcc_cli.datasets.noise import fractal_noise
 from pcc_cli.datasets.outdoors import lidar, terrain
 from pcc_cli.datasets.scanner import Scanner
 from pcc_cli.datasets.still_life import CENTER, RADIUS, still_life
-from pcc_cli.errors import InputError
 from pcc_cli.geometry import Array, PointCloud
 
 __all__ = ["lidar", "scan", "surface", "terrain"]
@@ -91,7 +90,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if options.points < 1:
-        raise InputError(f"--points must be at least 1, not {options.points}")
+        parser.error(f"--points must be at least 1, not {options.points}")
     cloud = _KINDS[options.kind](options.points, options.seed)
     options.out.write_bytes(formats.write(options.out.suffix, cloud))
 

@@ -141,5 +141,5 @@ def _distance(offset: Array, limit_x: float, limit_y: float) -> float:
     """The least distance at which `offset` (n, 3) from the target is inside of both limits."""
     sides = np.abs(offset[:, :2]) / (limit_x, limit_y)
     distance = float((sides.max(1) - offset[:, 2]).max())
-    in_front = 1.01 * float(-offset[:, 2].min())
+    in_front = 1.1 * float(-offset[:, 2].min())
     return max(distance, in_front) or 1.0  # 1.0: a single point
