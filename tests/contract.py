@@ -18,6 +18,7 @@ import numpy as np
 
 from pcc_cli import api, codecs, container
 from pcc_cli.codecs.base import Codec, Payload
+from pcc_cli.container import Section
 from pcc_cli.errors import PccError
 from pcc_cli.geometry import Mesh, PointCloud, Shape, VoxelCloud
 from pcc_cli.spine.digest import arrays_of
@@ -166,14 +167,75 @@ def damaged_files(data: bytes) -> Iterator[bytes]:
     yield data + b"\0"
 
 
+def rewritten(data: bytes, edit) -> bytes:
+    """The file after `edit(header, sections)`, with all checksums right."""
+    header, sections = container.read(data)
+    stream = io.BytesIO()
+    container.write(stream, header, edit(header, sections) or sections)
+    return stream.getvalue()
+
+
+def edited(data: bytes, where: str, edit) -> bytes:
+    """The file after `edit` of the JSON of its header or of its first tile."""
+
+    def apply(header, sections):
+        if where == "header":
+            edit(header)
+            return sections
+        index = next(i for i, section in enumerate(sections) if section.kind == "TILE")
+        record = json.loads(sections[index].data)
+        edit(record)
+        sections[index] = Section("TILE", 0, container.dump_json(record))
+        return sections
+
+    return rewritten(data, apply)
+
+
+def leaves(value, path=()):
+    """The path of every member of a JSON value, inner ones too."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in items:
+        yield (*path, key)
+        if isinstance(inner, (dict, list)):
+            yield from leaves(inner, (*path, key))
+
+
+def replaced(path, value):
+    """An edit that puts `value` at `path`; KeyError takes the member away."""
+
+    def edit(record):
+        for key in path[:-1]:
+            record = record[key]
+        if value is KeyError:
+            del record[path[-1]]
+        else:
+            record[path[-1]] = value
+
+    return edit
+
+
+def lies(data: bytes, where: str, below: tuple = ()) -> Iterator[tuple]:
+    """(path, value, file) for every member of the header or the first tile replaced by much else.
+
+    below : only members behind this path
+    """
+    header, sections = container.read(data)
+    first = next((s.data for s in sections if s.kind == "TILE"), b"{}")
+    values = (KeyError, None, True, -1, 0, 1, 3.5, 1 << 31, 1 << 70, "", "x", [], [[]], {})
+    for path in leaves(header if where == "header" else json.loads(first)):
+        if path[: len(below)] == below:
+            for value in values:
+                yield path, value, edited(data, where, replaced(path, value))
+
+
 def resealed(data: bytes, number: int, change: bytes) -> bytes:
     """The file with other bytes in section `number` and with the right checksums."""
-    header, sections = container.read(data)
-    section = sections[number]
-    sections[number] = container.Section(section.kind, section.tile, change, section.critical)
-    stream = io.BytesIO()
-    container.write(stream, header, sections)
-    return stream.getvalue()
+
+    def edit(_, sections):
+        section = sections[number]
+        sections[number] = Section(section.kind, section.tile, change, section.critical)
+
+    return rewritten(data, edit)
 
 
 def resealed_damage(data: bytes, step: int) -> Iterator[bytes]:

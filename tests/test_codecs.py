@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import contract
 import pytest
+import tiny_models
 
 from pcc_cli import api, codecs
 from pcc_cli.codecs.plain import Plain
 from pcc_cli.errors import FormatError, InputError, PccError, UnsupportedError
 
 EVERY = pytest.mark.parametrize("name", codecs.CODECS)
+MODELS = {"occupancy.1": tiny_models.OCCUPANCY}  # of codecs that need one
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    tiny_models.write(folder)
+    return folder
 
 
 @pytest.fixture
-def codec(name):
-    return codecs.create(name, {}, "cpu")
+def codec(name, models, monkeypatch):
+    monkeypatch.setenv("PCC_MODELS", str(models))
+    config = {"model": MODELS[name]} if name in MODELS else {}
+    return codecs.create(name, config, "cpu")
 
 
 @EVERY
@@ -56,6 +67,19 @@ def test_damage_behind_right_checksums_never_gives_a_wrong_shape(codec):
             data = contract.file_of(codec, shape)
             genuine = api.decompress(data, device="cpu")
             for damaged in contract.resealed_damage(data, step=max(1, len(data) // 60)):
+                contract.check_refused(damaged, genuine)
+
+
+@EVERY
+@pytest.mark.parametrize(
+    "case", ["duplicates", pytest.param("sparse, 32 bits", marks=pytest.mark.slow)]
+)
+def test_lies_in_what_a_codec_reads_never_give_a_wrong_shape(codec, case):
+    for name, shape in contract.cases(codec).items():
+        if name.endswith(case):
+            data = contract.file_of(codec, shape)
+            genuine = api.decompress(data, device="cpu")
+            for _, _, damaged in contract.lies(data, "tile", below=("meta",)):
                 contract.check_refused(damaged, genuine)
 
 
