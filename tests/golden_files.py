@@ -1,0 +1,117 @@
+"""Files that every later pcc must decode to the same shape: `golden/<codec>/<case>/`.
+
+    input.npz       the shape; options.json how it was compressed
+    v1.dcz          the file, named after the major version of the format
+    decoded.sha256  of what it decodes to
+
+They are written once, with `python tests/golden_files.py CODEC`, and never again: a file that no
+longer decodes is a bug, not an old file. A new major version of the format adds `v2.dcz`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from pcc_cli import api, codecs, container
+from pcc_cli.geometry import Mesh, PointCloud, VoxelCloud
+
+FOLDER = Path(__file__).parent / "golden"
+FILE = f"v{container.VERSION[0]}.dcz"
+
+Case = tuple[PointCloud | Mesh, dict]
+
+
+def point_cases() -> dict[str, Case]:
+    rng = np.random.default_rng(11)
+    x, y = (axis.ravel() for axis in np.meshgrid(np.arange(-14, 14), np.arange(30)))
+    sheet = np.stack([x, y, np.rint(6 * np.sin(x / 5) * np.cos(y / 7))], axis=1)
+    sheet = np.concatenate([sheet, sheet[:25]])  # some points twice, with colours of their own
+    shade = (120 + 4 * sheet[:, 2] + rng.integers(0, 5, len(sheet))).astype(np.uint8)
+    colours = {"red": shade, "green": shade + np.uint8(9), "blue": np.uint8(255) - shade}
+    laser = rng.normal(scale=20, size=(120, 3))
+    time = {"gps_time": 1e9 + np.cumsum(rng.random(120)), "ring": rng.integers(0, 64, 120)}
+    return {
+        "colours": (PointCloud((sheet * 0.01).astype(np.float32), colours), {}),
+        "rounded": (PointCloud(laser, time), {"step": 0.02, "keep_order": True}),
+        "floats": (PointCloud(laser.astype(np.float32)), {"lossless": True}),
+        "doubles": (PointCloud(laser, time), {"lossless": True, "keep_order": True}),
+        "wide": (PointCloud(rng.integers(0, 1 << 32, (40, 3))), {}),
+        "one": (PointCloud(np.array([[7, -7, 70]], np.int16)), {}),
+        "empty": (PointCloud(np.zeros((0, 3)), {"red": np.zeros(0, np.uint8)}), {}),
+    }
+
+
+def mesh_cases() -> dict[str, Case]:
+    ring = np.arange(40) * np.pi / 20
+    points = np.stack([np.cos(ring), np.sin(ring), np.arange(40) % 2], axis=1).astype(np.float32)
+    faces = [[i, (i + 1) % 40, (i + 2) % 40] for i in range(40)] + [list(range(0, 40, 2))]
+    sizes = np.array([len(face) for face in faces], np.int32)
+    corners = np.concatenate([np.array(face, np.int64) for face in faces])
+    part = {"part": np.arange(41, dtype=np.uint8) // 20}
+    return {"band": (Mesh(points, sizes, corners, {"u": ring.astype(np.float32)}, part), {})}
+
+
+def cases(codec: str) -> dict[str, Case]:
+    """name -> (shape, options) for the kinds of shape that `codec` takes."""
+    accepts = codecs.get(codec).accepts
+    points = point_cases() if VoxelCloud in accepts else {}
+    return points | (mesh_cases() if Mesh in accepts else {})
+
+
+def arrays(shape: PointCloud | Mesh) -> dict[str, np.ndarray]:
+    named = {"points": shape.points}
+    named |= {f"attribute.{name}": column for name, column in shape.attributes.items()}
+    if isinstance(shape, Mesh):
+        named |= {"face_sizes": shape.face_sizes, "face_indices": shape.face_indices}
+        named |= {f"face.{name}": column for name, column in shape.face_attributes.items()}
+    return named
+
+
+def shape_of(named: dict[str, np.ndarray]) -> PointCloud | Mesh:
+    """The shape that `arrays` took apart."""
+
+    def below(prefix: str) -> dict[str, np.ndarray]:
+        return {n.removeprefix(prefix): a for n, a in named.items() if n.startswith(prefix)}
+
+    if "face_sizes" not in named:
+        return PointCloud(named["points"], below("attribute."))
+    return Mesh(
+        named["points"],
+        named["face_sizes"],
+        named["face_indices"],
+        below("attribute."),
+        below("face."),
+    )
+
+
+def digest(shape: PointCloud | Mesh) -> str:
+    """SHA-256 over names, types, shapes and bytes of all arrays."""
+    total = hashlib.sha256()
+    for name, array in arrays(shape).items():
+        little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        total.update(f"{name} {little.dtype.str} {little.shape}\n".encode() + little.tobytes())
+    return total.hexdigest()
+
+
+def record(codec: str) -> None:
+    """Write the files of `codec` that are not there yet."""
+    for name, (shape, options) in cases(codec).items():
+        target = FOLDER / codec / name
+        if (target / FILE).exists():
+            continue
+        target.mkdir(parents=True, exist_ok=True)
+        data = api.compress(shape, api.Options(codec=codec, fallback=False, **options))
+        np.savez_compressed(target / "input.npz", **arrays(shape))
+        (target / "options.json").write_text(json.dumps(options) + "\n", "utf-8")
+        (target / "decoded.sha256").write_text(digest(api.decompress(data)) + "\n", "utf-8")
+        (target / FILE).write_bytes(data)
+
+
+if __name__ == "__main__":
+    for wanted in sys.argv[1:]:
+        record(codecs.resolve(wanted))
