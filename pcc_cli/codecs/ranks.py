@@ -19,7 +19,9 @@ Array = np.ndarray[Any, Any]
 
 _LEVEL = 9  # of zstandard
 _LEAST_GAIN = 1.25  # what is saved over what the list costs
-_OFTEN = 32  # points a coordinate: the counts of `tree.axes` then learn which ones are used
+# With this many points a coordinate, and one in this many coordinates used, the counts of
+# `tree.axes` learn which are used, and the shape keeps its proportions.
+_OFTEN, _SPARSE = 32, 16
 
 
 def encode(voxels: Array) -> tuple[Array, dict[str, Any], dict[str, bytes]]:
@@ -33,7 +35,9 @@ def encode(voxels: Array) -> tuple[Array, dict[str, Any], dict[str, bytes]]:
         used, ranks = np.unique(voxels[:, axis], return_inverse=True)
         gaps = np.diff(used, prepend=0)
         saved_bytes = len(voxels) * np.log2((used[-1] - used[0] + 1) / len(used)) / 8
-        if saved_bytes < 8 or len(voxels) > _OFTEN * len(used):
+        often = len(voxels) > _OFTEN * len(used)
+        dense = used[-1] - used[0] < _SPARSE * len(used)
+        if saved_bytes < 8 or (often and dense):
             continue
         column = columns.encode(gaps.astype("<u4"), _LEVEL)
         if saved_bytes > _LEAST_GAIN * len(column.data):

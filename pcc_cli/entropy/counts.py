@@ -80,7 +80,6 @@ def _ratio(ones: Array, total: Array) -> Array:
 def _forget(ones: Array, total: Array, rows: Array, limit: int) -> None:
     """Scales the contexts among `rows` that have more than `limit` down to it."""
     full = rows[total[rows] > limit]
-    if len(full):
-        full = np.unique(full)
+    if len(full):  # a row may stand there twice: both times it is given the same value
         ones[full] = ones[full] * limit // total[full]
         total[full] = limit

@@ -50,7 +50,7 @@ class Known:
 
     logits : (n,) the network's log odds in units of 1/256
     touching, siblings, crowd, lineage : (n,) see `tree.contexts`
-    sides, cells : (n, 3) likewise
+    sides, faces, cells : (n, 3), (n,), (n, 3) likewise
     """
 
     logits: Array
@@ -59,6 +59,7 @@ class Known:
     crowd: Array
     lineage: Array
     sides: Array
+    faces: Array
     cells: Array
 
     def __getitem__(self, rows: Any) -> Known:
@@ -76,7 +77,7 @@ class _StageModel:
         self.by_touching = Counts(128 << stage)
         self.by_lineage = Counts(2048 << stage)
         self.by_sides = [Counts(1 << SIDE_BITS) for _ in range(3)]
-        self.calibrations = [Calibration(n) for n in (COUNT_BINS, 27, 128, 2 * HAZARD_BINS)]
+        self.calibrations = [Calibration(n) for n in (COUNT_BINS, 27, 128, 64 * 2 * HAZARD_BINS)]
         self.mixers = [Mixer(FIRST_WEIGHTS), Mixer(FIRST_WEIGHTS)]
 
     def predict(self, known: Known, axes: AxisCounts) -> Array:
@@ -95,7 +96,8 @@ class _StageModel:
             _bin(count, COUNT_BINS, COUNT_WIDTH),
             known.crowd,
             known.touching,
-            self._begun * HAZARD_BINS + _bin(hazard, HAZARD_BINS, HAZARD_WIDTH),
+            (known.faces * 2 + self._begun) * HAZARD_BINS
+            + _bin(hazard, HAZARD_BINS, HAZARD_WIDTH),
         )
         self._place = Calibration.place(logits)
         calibrated = [

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pcc_cli.tree.mates import line_mates
 from pcc_cli.tree.neighbours import Level
 
 
@@ -23,8 +24,9 @@ class Contexts:
     siblings : the bits of the same node that are known
     crowd : 0 .. 26, how many neighbours of the node exist
     lineage : 11 bits, code of the parent and which of its children the node is
-    sides : (n, 3) int32, on each axis the known bits of the node before and, 8 bits up, of the
-        node after; bit 7 says whether it exists
+    sides : (n, 3) int32, on each axis the known bits of the mates (`tree.mates`) before and after:
+        8 bits each, of which the highest says whether there is one; two more where it is adjacent
+    faces : 6 bits, which neighbours across the faces exist
     cells : (n, 3) int64, coordinates of the node
     """
 
@@ -33,6 +35,7 @@ class Contexts:
     crowd: Tensor
     lineage: Tensor
     sides: Tensor
+    faces: Tensor
     cells: Tensor
 
 
@@ -64,6 +67,14 @@ class LevelContexts:
         self._crowd = (level.table < count).sum(1, dtype=torch.int32) - 1
         lineage = parent_codes[level.parents].to(torch.int32) * 8 + level.octants.to(torch.int32)
         self._lineage, self._cells = lineage, level.cells
+        device = level.cells.device
+        rows, adjacent = line_mates(level.cells.cpu().numpy())
+        self._mates = torch.from_numpy(rows).to(device)
+        near = torch.from_numpy(adjacent).to(device, torch.int32)
+        self._adjacent = near[:, :3] << 16 | near[:, 3:] << 17
+        self._faces = (near << torch.arange(6, device=device, dtype=torch.int32)).sum(
+            1, dtype=torch.int32
+        )
 
     def at(self, stage: int, codes: Tensor) -> Contexts:
         """Of `codes` (n,) uint8 only the bits below `stage` are read."""
@@ -81,8 +92,8 @@ class LevelContexts:
         siblings = known[:-1].to(torch.int32)
         exists = known.to(torch.int32)
         exists[:-1] |= 0x80
-        before, after = (exists[self._table[:, side]] for side in ([4, 10, 12], [22, 16, 14]))
-        sides = before | after << 8
-        return Contexts(touching, siblings, self._crowd, self._lineage, sides, self._cells)
-
-
+        mates = exists[self._mates]
+        sides = mates[:, :3] | mates[:, 3:] << 8 | self._adjacent
+        return Contexts(
+            touching, siblings, self._crowd, self._lineage, sides, self._faces, self._cells
+        )

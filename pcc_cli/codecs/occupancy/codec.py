@@ -206,6 +206,7 @@ def _known(logits: Tensor, contexts: LevelContexts, stage: int, codes: Tensor) -
                 context.crowd,
                 context.lineage,
                 context.sides,
+                context.faces,
                 context.cells,
             )
         )
