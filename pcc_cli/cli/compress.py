@@ -87,10 +87,10 @@ def compress(
         raise typer.BadParameter("choose one of --precision, --bits and --lossless")
     if drop and only:
         raise typer.BadParameter("choose one of --drop and --only")
-    from pcc_cli import api
+    from pcc_cli import api, codecs
 
     choices = api.Options(
-        codec=codec,
+        codec=codecs.resolve(codec) if codec else None,
         model=model,
         step=precision,
         bits=bits,
@@ -145,13 +145,12 @@ class _Task:
             files.writing(pair, force=self.force) as stream,
         ):
             report = api.compress_to(stream, shape, self.choices, progress)
-        record = asdict(report)
         return {
             "input": pair.source,
             "output": pair.target,
-            **record,
-            "codecs": sorted(set(report.codecs)),
             "bytes_in": bytes_in,
+            **asdict(report),
+            "codecs": sorted(set(report.codecs)),
             "bits_per_point": report.bits_per_point,
             "seconds": round(time.monotonic() - started, 3),
         }

@@ -97,13 +97,15 @@ def _described(error: BaseException) -> str:
 
 
 def size(count: int) -> str:
-    """A number of bytes as people read it: 812 B, 1.24 MB."""
+    """A number of bytes as people read it: 812 B, 1.20 MB, 358 MB."""
+    if count < 1000:
+        return f"{count} B"
     value = float(count)
     units = iter(("B", "kB", "MB", "GB", "TB"))
     unit = next(units)
     while value >= 999.5 and unit != "TB":
         value, unit = value / 1000, next(units)
-    return f"{value:.3g} {unit}"
+    return f"{f'{value:#.3g}'.rstrip('.')} {unit}"
 
 
 def plural(count: int, noun: str) -> str:
@@ -128,5 +130,5 @@ def content(kind: str, points: int, faces: int) -> str:
 
 
 def rate(kind: str, bits: float) -> str:
-    """The size of a whole file, in bits, by its points."""
+    """A size in bits by the points it stands for."""
     return f"{bits:.2f} bits per {'vertex' if kind == 'mesh' else 'point'}"

@@ -162,15 +162,15 @@ def refuse(pair: Pair, *, force: bool) -> None:
         if sys.stdout is None or (sys.stdout.isatty() and not force):
             raise OutputError("standard output is a terminal; pipe it on, or give -o FILE")
         return
-    target = Path(os.path.realpath(pair.target))
+    target, folder = Path(os.path.realpath(pair.target)), Path(pair.target).parent
     if target.is_dir():
         raise OutputError(f"{pair.target}: is a folder; give -o a file name")
     if target.exists():
         _refuse_existing(pair, target, force)
     elif not target.parent.is_dir() and not pair.make_folder:
-        raise OutputError(f"{pair.target}: the folder {target.parent} does not exist; create it")
+        raise OutputError(f"{pair.target}: the folder {folder} does not exist; create it")
     if target.parent.is_dir() and not os.access(target.parent, os.W_OK):
-        raise OutputError(f"{pair.target}: no permission to write into {target.parent}")
+        raise OutputError(f"{pair.target}: no permission to write into the folder {folder}")
 
 
 def _refuse_existing(pair: Pair, target: Path, force: bool) -> None:

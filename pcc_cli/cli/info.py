@@ -75,13 +75,12 @@ def _lines(record: each.Record) -> Iterator[str]:
 def _rows(record: each.Record) -> Iterator[tuple[str, str]]:
     yield "format", f"{record['format']}, by {record['writer']}"
     yield "source", record["source"].get("format", "unknown")
-    yield "coordinates", record["grid_text"]
+    yield "grid", record["grid_text"]
     yield from _codecs(record["tiles"])
     yield "tiles", f"{len(record['tiles']):,}"
     yield "geometry", _share(record["geometry_bytes"], record)
-    types = {column["name"]: column["type"] for column in record["columns"]}
-    for name, count in record["attribute_bytes"].items():
-        yield name, f"{_share(count, record)}  {types.get(name, '')}".rstrip()
+    for column, count in record["attribute_bytes"].items():
+        yield column, _share(count, record)
     yield "digest", record["digest"]
     if "test" in record:
         yield "test", f"passed in {record['test']['seconds']:.1f} s"
@@ -100,5 +99,8 @@ def _model(meta: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _share(count: int, record: each.Record) -> str:
-    per_point = f"{8 * count / record['count']:8.3f} bits per point" if record["count"] else ""
-    return f"{count:>13,} bytes {per_point}".rstrip()
+    """A part of the file in bytes, and by its points."""
+    points = record["count"]
+    return f"{count:>13,} bytes" + (
+        f", {rate(record['kind'], 8 * count / points)}" if points else ""
+    )

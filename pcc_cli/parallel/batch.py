@@ -65,7 +65,7 @@ def _spread(
             for connection in wait(list(busy)):
                 worker, item = busy.pop(connection)
                 outcome = worker.take()
-                if waiting and worker.process.is_alive():
+                if waiting and worker.lives:
                     following = waiting.pop()
                     busy[worker.give(following)] = worker, following
                 yield item, outcome
@@ -85,6 +85,7 @@ class _Worker:
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, task, start), daemon=True)
         self.process.start()
+        self.lives = True
         theirs.close()  # only the process holds it now, so that its death closes the pipe
 
     def give(self, item: object) -> Connection:
@@ -98,6 +99,7 @@ class _Worker:
         try:
             return self.connection.recv()
         except (EOFError, OSError):
+            self.lives = False
             return PccError("its process died, perhaps for lack of memory; try fewer --jobs")
 
 

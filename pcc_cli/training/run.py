@@ -58,7 +58,7 @@ class Settings:
             changed[name] = values if name == "codec" else _merged(known[name], values, where)
         if changed.get("codec", self.codec) not in CODECS:
             raise UnsupportedError(
-                f"{where}: codec '{changed['codec']}' is not trained; choose {', '.join(CODECS)}"
+                f"codec '{changed['codec']}' is not trained; choose {', '.join(CODECS)}"
             )
         return replace(self, **changed)
 
@@ -77,10 +77,12 @@ def _merged(section: Any, values: Any, where: str) -> Any:
 def load_settings(out: Path) -> Settings:
     """The settings of the run in `out`. Raises InputError."""
     path = out / SETTINGS
+    if not path.is_file():
+        raise InputError(f"{out}: there is no run to resume; start one without --resume")
     try:
         sections = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: no run to resume here: {error}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: is not JSON: {error}") from error
     return Settings().updated(sections, str(path))
 
 

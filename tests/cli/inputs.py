@@ -1,0 +1,92 @@
+"""The files that every command line case finds in its folder, all of them tiny."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from pcc_cli import api, container
+from pcc_cli.formats import ply
+from pcc_cli.geometry import Mesh, PointCloud
+from pcc_cli.tree.morton import morton_order
+
+
+def make(folder: Path) -> None:
+    """Fills `folder`."""
+    cube, floats, tetrahedron = _cube(), _floats(), _tetrahedron()
+    texts = {
+        "cube.ply": ply.write(cube),
+        "floats.ply": ply.write(floats),
+        "mesh.ply": ply.write(tetrahedron),
+        "none.ply": ply.write(PointCloud(np.zeros((0, 3), np.float32))),
+        "nan.ply": ply.write(_with_nan(floats)),
+        "lists.ply": _ascii("property list uchar int track", "0 0 0 1 5"),
+        "scans/a.ply": ply.write(cube),
+        "scans/b.ply": ply.write(floats),
+        "scans/notes.txt": b"taken on a cloudy day\n",
+        "scans/more/c.ply": ply.write(cube),
+        "notes.md": b"not a scan\n",
+        "empty.ply": b"",
+    }
+    texts["cut.ply"] = texts["cube.ply"][:-7]
+    packed = _packed(texts["cube.ply"])
+    texts["packed.dcz"] = packed
+    texts["packed/a.ply.dcz"] = packed
+    texts["packed/b.ply.dcz"] = _packed(texts["floats.ply"])
+    texts["cut.dcz"] = packed[:-20]
+    texts["flipped.dcz"] = packed[:400] + bytes([packed[400] ^ 16]) + packed[401:]
+    texts["future.dcz"] = _with_major_version(packed, 9)
+    for name, data in texts.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    (folder / "nothing").mkdir()
+
+
+def _packed(source: bytes) -> bytes:
+    return api.compress(ply.read(source, "source"), api.Options(codec="plain"))
+
+
+def _cube() -> PointCloud:
+    """27 points of an integer grid, in the order in which they are decoded, with colours."""
+    voxels = np.stack(np.unravel_index(np.arange(27), (3, 3, 3)), axis=1)
+    points = voxels[morton_order(voxels)].astype(np.float32)
+    colours = {
+        name: np.arange(27, dtype=np.uint8) * (i + 1)
+        for i, name in enumerate(("red", "green", "blue"))
+    }
+    return PointCloud(points, colours)
+
+
+def _floats() -> PointCloud:
+    """50 points on no grid."""
+    return PointCloud(np.random.default_rng(1).normal(size=(50, 3)).astype(np.float32))
+
+
+def _with_nan(cloud: PointCloud) -> PointCloud:
+    points = cloud.points.copy()
+    points[[3, 7], 1] = np.nan
+    return PointCloud(points)
+
+
+def _tetrahedron() -> Mesh:
+    points = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
+    faces = np.array([0, 2, 1, 0, 1, 3, 0, 3, 2, 1, 2, 3])
+    return Mesh(points, np.full(4, 3, np.int32), faces.astype(np.int64))
+
+
+def _ascii(properties: str, row: str) -> bytes:
+    axes = "".join(f"property float {axis}\n" for axis in "xyz")
+    head = f"ply\nformat ascii 1.0\nelement vertex 1\n{axes}{properties}\nend_header\n"
+    return (head + row + "\n").encode()
+
+
+def _with_major_version(data: bytes, major: int) -> bytes:
+    """A file of another format version, its checksum right."""
+    (length,) = struct.unpack_from("<I", data, 12)
+    end = 16 + length
+    head = data[: len(container.MAGIC)] + struct.pack("<H", major) + data[10:end]
+    return head + struct.pack("<I", zlib.crc32(head)) + data[end + 4 :]
