@@ -1,0 +1,143 @@
+"""docs/format-contents.md is enough to read a file: a second decoder, written from it alone.
+
+It reads the clouds that `plain` stored and imports nothing of pcc.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from pathlib import Path
+
+import pytest
+import zstandard
+
+GOLDEN = Path(__file__).parent / "golden" / "plain.1"
+
+
+def read_container(data):
+    """The header and (kind, tile) -> data; format.md, chapter 1."""
+    length = struct.unpack_from("<I", data, 12)[0]
+    header = json.loads(data[16 : 16 + length])
+    end = struct.unpack_from("<Q", data, len(data) - 16)[0]
+    sections, start = {}, 20 + length
+    while start < end:
+        kind, _, tile, size = struct.unpack_from("<4sBIQ", data, start)
+        sections[kind.decode().strip(), tile] = data[start + 17 : start + 17 + size]
+        start += 21 + size
+    return header, sections
+
+
+def frame(data, count, width):
+    raw = zstandard.ZstdDecompressor().decompress(data)
+    assert len(raw) == count * width
+    planes = [raw[plane * count : (plane + 1) * count] for plane in range(width)]
+    return [int.from_bytes(bytes(number), "little") for number in zip(*planes, strict=True)]
+
+
+def unfold(number):
+    return -(number + 1) // 2 if number & 1 else number // 2
+
+
+def image_of_column(about, data, count, width, reference):
+    """The images of the numbers of a column; chapter 4."""
+    steps, modulus = about["steps"].split(), 1 << 8 * width
+    head = about.get("table_bytes", 0)
+    numbers = frame(data[head:], count, 2 if "table" in steps else width)
+    if "delta" in steps:
+        total, sums = 0, []
+        for number in numbers:
+            total += unfold(number)
+            sums.append(total)
+        numbers = sums
+    elif "minus" in steps:
+        numbers = [unfold(number) for number in numbers]
+    if "minus" in steps:
+        numbers = [a + b for a, b in zip(numbers, reference, strict=True)]
+    if "table" in steps:
+        inner = {"steps": "delta"}
+        table = image_of_column(inner, data[:head], about["table"], width, None)
+        numbers = [table[number] for number in numbers]
+    return [number % modulus for number in numbers]
+
+
+def bytes_of(image, kind):
+    """Little-endian bytes of the numbers with these images."""
+    width = int(kind[2])
+    top = 1 << (8 * width - 1)
+    if kind[1] == "f":
+        image = [n ^ top if n & top else n ^ (2 * top - 1) for n in image]
+    return b"".join(number.to_bytes(width, "little") for number in image)
+
+
+def voxels_of(meta, streams):
+    """Chapter 5."""
+    if not meta["points"]:
+        return []
+    codes = frame(streams["CODE"], meta["nodes"], 1)
+    cells, start = [(0, 0, 0)], 0
+    for _ in range(meta["depth"]):
+        level = codes[start : start + len(cells)]
+        start += len(cells)
+        cells = [
+            (2 * x + (c >> 2), 2 * y + (c >> 1 & 1), 2 * z + (c & 1))
+            for (x, y, z), code in zip(cells, level, strict=True)
+            for c in range(8)
+            if code >> c & 1
+        ]
+    repeats = [0] * len(cells)
+    if "repeats" in meta:
+        repeats = image_of_column(meta["repeats"], streams["MULT"], len(cells), 4, None)
+    return [cell for cell, more in zip(cells, repeats, strict=True) for _ in range(more + 1)]
+
+
+def columns_of(header, tile, data):
+    """The bytes of each column of a cloud's tile."""
+    found, start, before = [], 0, None
+    for column, about in zip(header["columns"], tile["columns"], strict=True):
+        part, start = data[start : start + about["bytes"]], start + about["bytes"]
+        width = int(column["type"][2])
+        before = image_of_column(about, part, tile["points"], width, before)
+        found.append(bytes_of(before, column["type"]))
+    return found
+
+
+def coordinates(header, voxels, zeros):
+    """format.md, chapter 3: grids of kind step, float32 and integers.
+
+    zeros : axis -> a byte for each point, not 0 where the coordinate is -0.0
+    """
+    grid = header["grid"]
+    for row, voxel in enumerate(voxels):
+        for axis in range(3):
+            index = voxel[axis] * grid["stride"][axis] + grid["offset"][axis]
+            if grid["dtype"] == "float32":
+                x = float(index) * grid["numerator"][axis] / grid["denominator"][axis]
+                x += grid["origin"][axis]
+                yield struct.pack("<f", -0.0 if zeros and zeros["xyz"[axis]][row] else x)
+            else:
+                width = int(grid["dtype"].lstrip("uint")) // 8
+                yield (index % (1 << 8 * width)).to_bytes(width, "little")
+
+
+@pytest.mark.parametrize("case", ["colours", "wide", "one", "empty", "rounded", "doubles"])
+def test_a_decoder_written_from_the_document_agrees(case):
+    header, sections = read_container((GOLDEN / case / "v1.dcz").read_bytes())
+    whole = hashlib.blake2b(digest_size=16)
+    for number in range(header["tiles"]):
+        tile = json.loads(sections["TILE", number])
+        voxels = voxels_of(tile["meta"], {n: sections[n, number] for n in tile["streams"]})
+        columns = columns_of(header, tile, sections.get(("ATTR", number), b""))
+        raw = b"".join(struct.pack("<3q", *voxel) for voxel in voxels) + b"".join(columns)
+        assert hashlib.blake2b(raw, digest_size=16).hexdigest() == tile["digest"]
+        assert tile["points"] == len(voxels)
+        axes = list(zip(*voxels, strict=True))
+        assert tile["bounds"] == [[min(axis) for axis in axes], [max(axis) for axis in axes]]
+        if case in ("colours", "wide", "one"):
+            named = list(zip(header["columns"], columns, strict=True))
+            zeros = {about["name"]: data for about, data in named if about["role"] == "residual"}
+            points = [data for about, data in named if about["role"] == "point"]
+            whole.update(b"".join([*coordinates(header, voxels, zeros), *points]))
+    if case in ("colours", "wide", "one", "empty"):
+        assert whole.digest() == sections["HASH", 0xFFFFFFFF]
