@@ -1,6 +1,7 @@
 """The command line, case by case: tests/cli/<verb>/<case>.toml.
 
     argv = ["compress", "cube.ply"]
+    models = "models"           the folder with models, PCC_MODELS
     stdin = "cube.ply"          a file to pipe in
     before = [["compress", ...]]  commands to run first
     exit = 0
@@ -45,12 +46,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def run(argv: list[str], folder: Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def run(
+    argv: list[str], folder: Path, stdin: bytes = b"", **environment: str
+) -> subprocess.CompletedProcess[bytes]:
     """The command `pcc`, in `folder`."""
     return subprocess.run(
         [sys.executable, "-m", "pcc_cli", *argv],
         cwd=folder,
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, **environment},
         input=stdin,
         capture_output=True,
         check=False,
@@ -86,7 +89,8 @@ def test_case(path: Path, folder: Path, tmp_path: Path, request: pytest.FixtureR
         assert done.returncode == 0, done.stderr.decode()
     before = contents(here)
     stdin = (here / case["stdin"]).read_bytes() if "stdin" in case else b""
-    done = run(case["argv"], here, stdin)
+    models = {"PCC_MODELS": str(here / case["models"])} if "models" in case else {}
+    done = run(case["argv"], here, stdin, **models)
     seen = {"exit": done.returncode, "stderr": steady(done.stderr)}
     if "stdout_is" in case:
         assert done.stdout == (here / case["stdout_is"]).read_bytes()
@@ -105,21 +109,21 @@ def test_case(path: Path, folder: Path, tmp_path: Path, request: pytest.FixtureR
 def check(case: dict[str, Any], seen: dict[str, Any]) -> None:
     assert "Traceback" not in seen["stderr"]
     assert (case["exit"], case.get("made", [])) == (seen["exit"], seen["made"]), seen["stderr"]
-    for stream in ("stdout", "stderr"):
-        if stream in seen:
-            text, expected = seen[stream], case.get(stream, "")
-            if case.get("any_order"):
-                text, expected = in_order(text), in_order(expected)
-            assert matches(text, expected), f"{text!r} is not {expected!r}"
+    for stream in {"stdout", "stderr"} & set(seen):
+        assert fits(case, seen, stream), f"{seen[stream]!r} is not {case.get(stream, '')!r}"
+
+
+def fits(case: dict[str, Any], seen: dict[str, Any], stream: str) -> bool:
+    text, expected = seen[stream], case.get(stream, "")
+    if case.get("any_order"):
+        text, expected = in_order(text), in_order(expected)
+    return matches(text, expected)
 
 
 def record(path: Path, case: dict[str, Any], seen: dict[str, Any]) -> None:
     """Rewrites the case with what was seen, where that is not what it expects."""
-    kept = {
-        name: case[name]
-        for name in ("stdout", "stderr")
-        if name in case and matches(seen.get(name, ""), case[name])
-    }
+    streams = {"stdout", "stderr"} & set(seen) & set(case)
+    kept = {stream: case[stream] for stream in streams if fits(case, seen, stream)}
     changed = {**case, **seen, **kept}
     told = {name: value for name, value in changed.items() if value or name in ("argv", "exit")}
     lines = [f"{name} = {as_toml(value)}\n" for name, value in told.items()]

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pcc_cli.cli import each, files, options
-from pcc_cli.cli.console import Console, passage, rate
+from pcc_cli.cli.console import Console, passage, rate, size
 from pcc_cli.cli.files import Pair
 
 if TYPE_CHECKING:
     from pcc_cli.api import Options
     from pcc_cli.geometry import Mesh, PointCloud
+    from pcc_cli.spine.report import Report
 
 SUFFIX = ".dcz"
 
@@ -58,6 +59,9 @@ def compress(
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAMES", help="Attributes to keep; no others.")
     ] = None,
+    keep_order: Annotated[
+        bool, typer.Option("--keep-order", help="Keep the order of points, and say what it costs.")
+    ] = False,
     device: options.Device = options.DeviceChoice.auto,
     recursive: options.Recursive = False,
     skip_existing: options.SkipExisting = False,
@@ -75,7 +79,7 @@ def compress(
 
     Coordinates that lie on a grid are kept exactly. Floats without one are rounded to a grid that
     is finer than the spacing of the points, and the largest error is printed; --precision, --bits
-    or --lossless choose otherwise. All attributes are kept exactly.
+    or --lossless choose otherwise. All attributes are kept exactly, the order of points is not.
 
     \b
     Examples:
@@ -97,6 +101,7 @@ def compress(
         lossless=lossless,
         drop=_names(drop),
         only=_names(only) if only else None,
+        keep_order=keep_order,
         device=device.value,
     )
     console = Console(quiet=quiet, verbose=verbose, debug=debug, json=json)
@@ -151,9 +156,14 @@ class _Task:
             "bytes_in": bytes_in,
             **asdict(report),
             "codecs": sorted(set(report.codecs)),
+            "notes": [*report.notes, *self._cost_of_order(report)],
             "bits_per_point": report.bits_per_point,
             "seconds": round(time.monotonic() - started, 3),
         }
+
+    def _cost_of_order(self, report: Report) -> list[str]:
+        cost = report.attribute_bytes.get("order")
+        return [f"the order takes {size(cost)}"] if self.choices.keep_order and cost else []
 
 
 def _load(pair: Pair) -> tuple[PointCloud | Mesh, int]:

@@ -29,6 +29,7 @@ def run(
     """Runs `task` on every pair; `say` tells of a success. Raises typer.Exit(1) when one failed."""
     if console.json and any(pair.target == PIPE for pair in pairs):
         raise typer.BadParameter("the result itself goes to standard output", param_hint="--json")
+    jobs = 1 if console.debug else jobs  # an error from another process has lost its traceback
     failures: list[Failure] = []
     with console.progress("files", wanted=len(pairs) > 1) as progress:
         for done, (pair, outcome) in enumerate(batch.run(task, pairs, jobs, stop_cleanly), 1):

@@ -7,6 +7,8 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pytest
+import tiny_models
 
 from pcc_cli import api, container
 from pcc_cli.formats import ply
@@ -16,10 +18,12 @@ from pcc_cli.tree.morton import morton_order
 
 def make(folder: Path) -> None:
     """Fills `folder`."""
-    cube, floats, tetrahedron = _cube(), _floats(), _tetrahedron()
+    cube, floats, tetrahedron, sphere = _cube(), _floats(), _tetrahedron(), _sphere()
+    tiny_models.write(folder / "models")
     texts = {
         "cube.ply": ply.write(cube),
         "floats.ply": ply.write(floats),
+        "sphere.ply": ply.write(sphere),
         "mesh.ply": ply.write(tetrahedron),
         "none.ply": ply.write(PointCloud(np.zeros((0, 3), np.float32))),
         "nan.ply": ply.write(_with_nan(floats)),
@@ -32,10 +36,13 @@ def make(folder: Path) -> None:
         "empty.ply": b"",
     }
     texts["cut.ply"] = texts["cube.ply"][:-7]
-    packed = _packed(texts["cube.ply"])
+    packed = _packed(texts["cube.ply"], codec="plain")
     texts["packed.dcz"] = packed
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PCC_MODELS", str(folder / "models"))
+        texts["learned.dcz"] = _packed(texts["sphere.ply"], model=tiny_models.OCCUPANCY)
     texts["packed/a.ply.dcz"] = packed
-    texts["packed/b.ply.dcz"] = _packed(texts["floats.ply"])
+    texts["packed/b.ply.dcz"] = _packed(texts["floats.ply"], codec="plain")
     texts["cut.dcz"] = packed[:-20]
     texts["flipped.dcz"] = packed[:400] + bytes([packed[400] ^ 16]) + packed[401:]
     texts["future.dcz"] = _with_major_version(packed, 9)
@@ -46,8 +53,8 @@ def make(folder: Path) -> None:
     (folder / "nothing").mkdir()
 
 
-def _packed(source: bytes) -> bytes:
-    return api.compress(ply.read(source, "source"), api.Options(codec="plain"))
+def _packed(source: bytes, **options: str) -> bytes:
+    return api.compress(ply.read(source, "source"), api.Options(**options))  # type: ignore[arg-type]
 
 
 def _cube() -> PointCloud:
@@ -59,6 +66,14 @@ def _cube() -> PointCloud:
         for i, name in enumerate(("red", "green", "blue"))
     }
     return PointCloud(points, colours)
+
+
+def _sphere() -> PointCloud:
+    """A dense surface, which a learned codec makes smaller than `plain` does."""
+    grid = np.stack(np.unravel_index(np.arange(32**3), (32, 32, 32)), axis=1)
+    shell = grid[np.abs(np.linalg.norm(grid - 15.5, axis=1) - 14) < 0.5]
+    shell -= shell.min(axis=0)
+    return PointCloud(shell[morton_order(shell)].astype(np.int32))
 
 
 def _floats() -> PointCloud:
