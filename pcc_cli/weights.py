@@ -67,7 +67,7 @@ def load(model_id: str) -> Model:
         config = (path / "config.json").read_bytes()
         weights = (path / "weights.safetensors").read_bytes()
         return Model(model_id, json.loads(config), parse(weights), digest(config, weights))
-    except Exception as error:  # noqa: BLE001  (safetensors raises bare exceptions)
+    except Exception as error:
         raise ModelError(f"model '{model_id}' in {path} cannot be read: {error}") from error
 
 

@@ -21,7 +21,7 @@ _LEVEL = 9  # of zstandard
 _LEAST_GAIN = 1.25  # what is saved over what the list costs
 # With this many points a coordinate, and one in this many coordinates used, the counts of
 # `tree.axes` learn which are used, and the shape keeps its proportions.
-_OFTEN, _SPARSE = 32, 16
+_OFTEN, _SPARSE = 256, 16
 
 
 def encode(voxels: Array) -> tuple[Array, dict[str, Any], dict[str, bytes]]:

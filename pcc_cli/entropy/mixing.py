@@ -83,5 +83,3 @@ def solve(matrix: list[list[int]], right: list[int]) -> list[int]:
         known = sum(matrix[k][j] * solution[j] for j in range(k + 1, size))
         solution[k] = (right[k] - known) // matrix[k][k]
     return solution
-
-

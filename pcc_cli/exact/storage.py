@@ -11,7 +11,7 @@ PARTS = ("weight", "bias", "multiplier", "shift")
 
 
 def to_tensors(layers: dict[str, IntegerLayer]) -> dict[str, Tensor]:
-    """"<layer>/<part>" -> tensor."""
+    """ "<layer>/<part>" -> tensor."""
     return {
         f"{name}/{part}": getattr(layer, part).contiguous().cpu()
         for name, layer in layers.items()
@@ -22,7 +22,7 @@ def to_tensors(layers: dict[str, IntegerLayer]) -> dict[str, Tensor]:
 def from_tensors(
     tensors: dict[str, Tensor], shapes: dict[str, tuple[int, int]]
 ) -> dict[str, IntegerLayer]:
-    """The layers of `shapes`, name -> (inputs, outputs). Raises ModelError when one does not fit."""
+    """The layers of `shapes`, name -> (inputs, outputs). ModelError when one does not fit."""
     layers = {}
     for name, shape in shapes.items():
         parts = {part: tensors.get(f"{name}/{part}") for part in PARTS}

@@ -1,4 +1,4 @@
-"""The grids that weights and activations are rounded to, and rounding that lets gradients through."""
+"""The grids of weights and activations, and rounding that lets gradients through."""
 
 from __future__ import annotations
 

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from pcc_cli.errors import InputError
 
 
-def save(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]
-         ) -> None:
+def save(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]
+) -> None:
     """Writes model, optimiser and the JSON `state`, replacing `path` only when complete."""
     tensors: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
@@ -37,7 +38,7 @@ def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
                 for name, parameter in model.named_parameters():
                     parameter.copy_(file.get_tensor(f"model/{name}"))
             state: dict[str, Any] = json.loads(file.metadata()["state"])
-    except Exception as error:  # noqa: BLE001  (safetensors raises bare exceptions)
+    except Exception as error:
         raise InputError(f"{path} is not a checkpoint of this network: {error}") from error
     return state
 

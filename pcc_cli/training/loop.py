@@ -3,7 +3,7 @@
 The schedule runs over a budget, in steps or in minutes, whichever is nearer its end: a short
 warm-up, a constant rate, and a linear decay to zero over the last part. Quantization-aware
 rounding begins with `quantize_from`. A run that is resumed with a larger budget goes on from its
-constant phase.
+constant phase. Under torchrun every process draws its own clouds and the gradients are averaged.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from pcc_cli.parallel.distributed import Workers, join
 from pcc_cli.training import checkpoint
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -63,6 +64,9 @@ class Progress:
         return min(1.0, max(self.step / config.steps, by_time))
 
 
+Report = Callable[[Progress, dict[str, float]], None]
+
+
 def learning_rate(config: TrainConfig, progress: Progress) -> float:
     """The rate of the next step."""
     warm = min(1.0, (progress.step + 1) / max(config.warmup, 1))
@@ -76,9 +80,10 @@ def train(
     out: Path,
     *,
     resume: bool = False,
-    report: Callable[[Progress, dict[str, float]], None] = lambda progress, values: None,
+    report: Report = lambda progress, values: None,
 ) -> Progress:
     """Trains until the budget is spent; `out` holds the checkpoint and `log.csv`."""
+    workers = join()
     parameters = list(task.layers.parameters())
     optimizer = torch.optim.Adam(parameters, lr=config.rate, betas=(0.9, 0.99))
     progress = Progress()
@@ -86,53 +91,85 @@ def train(
     if resume and path.exists():
         state = checkpoint.load(path, task.layers, optimizer)
         progress = Progress(state["step"], state["seconds"])
-    rng = np.random.default_rng([config.seed, progress.step])
-    log = _Log(out / "log.csv")
-    saved = evaluated = time.monotonic()
-    while progress.fraction(config) < 1:
-        began = time.monotonic()
-        values = _step(task, optimizer, parameters, config, progress, rng)
-        now = time.monotonic()
-        progress.step += 1
-        progress.seconds += now - began
-        log.write(progress, values)
-        report(progress, values)
-        if now - saved > 60 * config.save_minutes:
-            saved = now
-            _save(path, task.layers, optimizer, progress)
-        if now - evaluated > 60 * config.evaluate_minutes:
-            log.write(progress, task.evaluate())
-            evaluated = time.monotonic()
-    _save(path, task.layers, optimizer, progress)
-    log.write(progress, task.evaluate())
+    workers.share(parameters)
+    if workers.is_first:
+        _run(task, config, workers, optimizer, progress, _Writer(path, task, optimizer, report))
+    else:
+        _run(task, config, workers, optimizer, progress, None)
+    workers.leave()
     return progress
 
 
-def _save(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
-          ) -> None:
-    checkpoint.save(path, model, optimizer, {"step": progress.step, "seconds": progress.seconds})
+def _run(
+    task: Task,
+    config: TrainConfig,
+    workers: Workers,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    writer: _Writer | None,
+) -> None:
+    """Steps until the budget is spent; `writer` only in the first process."""
+    while workers.agree(progress.fraction(config)) < 1:
+        began = time.monotonic()
+        values = _step(task, optimizer, config, workers, progress)
+        progress.step += 1
+        progress.seconds += time.monotonic() - began
+        if writer:
+            writer.stepped(config, progress, values)
+    if writer:
+        writer.save(progress)
+        writer.log.write(progress, task.evaluate())
 
 
 def _step(
     task: Task,
     optimizer: torch.optim.Optimizer,
-    parameters: list[nn.Parameter],
     config: TrainConfig,
+    workers: Workers,
     progress: Progress,
-    rng: np.random.Generator,
 ) -> dict[str, float]:
+    # A generator for each step, so that a resumed run draws what an uninterrupted one would.
+    rng = np.random.default_rng([config.seed, workers.rank, progress.step])
+    parameters = list(task.layers.parameters())
     task.layers.quantized = progress.fraction(config) >= config.quantize_from
     optimizer.zero_grad(set_to_none=True)
     values: dict[str, float] = {}
     for _ in range(config.batch):
         loss, values = task.loss(rng)
         (loss / config.batch).backward()
+    workers.average_gradients(parameters)
     norm = torch.nn.utils.clip_grad_norm_(parameters, config.clip)
     rate = learning_rate(config, progress)
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()
     return {"loss": float(loss.detach()), **values, "norm": float(norm), "rate": rate}
+
+
+class _Writer:
+    """What the first process keeps of a run: checkpoint, log, reports."""
+
+    def __init__(
+        self, path: Path, task: Task, optimizer: torch.optim.Optimizer, report: Report
+    ) -> None:
+        self.path, self.task, self.optimizer, self.report = path, task, optimizer, report
+        self.log = _Log(path.with_name("log.csv"))
+        self._saved = self._evaluated = time.monotonic()
+
+    def stepped(self, config: TrainConfig, progress: Progress, values: dict[str, float]) -> None:
+        self.log.write(progress, values)
+        self.report(progress, values)
+        now = time.monotonic()
+        if now - self._saved > 60 * config.save_minutes:
+            self._saved = now
+            self.save(progress)
+        if now - self._evaluated > 60 * config.evaluate_minutes:
+            self.log.write(progress, self.task.evaluate())
+            self._evaluated = time.monotonic()
+
+    def save(self, progress: Progress) -> None:
+        state = {"step": progress.step, "seconds": progress.seconds}
+        checkpoint.save(self.path, self.task.layers, self.optimizer, state)
 
 
 class _Log:

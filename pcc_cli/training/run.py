@@ -3,6 +3,7 @@
 settings.json             everything that defines the run; --resume reads it again
 train.pack                the training set, made once
 checkpoint.safetensors, log.csv       of `training.loop`
+model/                    what `models/` takes in the end: see `training.export`
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pcc_cli.datasets import packing
 from pcc_cli.errors import InputError, OutputError, UnsupportedError
 from pcc_cli.nn.device import choose_device
 from pcc_cli.training import loop
+from pcc_cli.training.export import MODEL, card, export_model
 from pcc_cli.training.recipes.occupancy import OccupancyRecipe, OccupancyTask
 
 SETTINGS = "settings.json"
@@ -110,7 +112,11 @@ def start(
     (out / SETTINGS).write_text(json.dumps(asdict(settings), indent=2) + "\n")
     torch.manual_seed(settings.train.seed)
     task = OccupancyTask(settings.network, settings.recipe, samples, [], where)
-    return loop.train(task, settings.train, out, resume=resume, report=stepped)
+    progress = loop.train(task, settings.train, out, resume=resume, report=stepped)
+    config, tensors = task.export()
+    about = card(asdict(settings), progress, samples, tensors)
+    export_model(out / MODEL, config, tensors, about)
+    return progress
 
 
 def _training_set(

@@ -60,8 +60,7 @@ class AxisCounts:
         mean = max(1, (self._seen[0] << PROBABILITY_BITS) // self._seen[1])
         low = [self._share(axis, places[axis], mean) for axis in range(3)]
         shares = [
-            (_half(low[0], c & 4) * _half(low[1], c & 2) >> PROBABILITY_BITS)
-            * _half(low[2], c & 1)
+            (_half(low[0], c & 4) * _half(low[1], c & 2) >> PROBABILITY_BITS) * _half(low[2], c & 1)
             >> _SHARE_SHIFT
             for c in range(stage, 8)
         ]

@@ -33,7 +33,7 @@ Array = np.ndarray[Any, Any]
 
 STAGES = 8
 BLOCK_MIN, BLOCK_MAX = 256, 2048  # bits; blocks grow as the statistics settle
-BLOCK_GROWTH = 7  # a block is at most 2**-7 of what was coded before
+BLOCK_GROWTH = 9  # a block is at most 2**-9 of what was coded before
 NETWORK_LIMIT = 2500  # of the network's log odds, units of 1/256
 COUNT_BINS, COUNT_WIDTH = 16, 128  # of counted log odds, as a context
 HAZARD_BINS, HAZARD_WIDTH = 20, 192
@@ -96,8 +96,7 @@ class _StageModel:
             _bin(count, COUNT_BINS, COUNT_WIDTH),
             known.crowd,
             known.touching,
-            (known.faces * 2 + self._begun) * HAZARD_BINS
-            + _bin(hazard, HAZARD_BINS, HAZARD_WIDTH),
+            (known.faces * 2 + self._begun) * HAZARD_BINS + _bin(hazard, HAZARD_BINS, HAZARD_WIDTH),
         )
         self._place = Calibration.place(logits)
         calibrated = [

@@ -47,9 +47,7 @@ def _touching_tables() -> list[list[tuple[int, int]]]:
         pairs = []
         for mask in range(1, 8):
             crossed = (mask >> 2, (mask >> 1) & 1, mask & 1)
-            x, y, z = (
-                (2 * bit - 1) * cross for bit, cross in zip(bits, crossed, strict=True)
-            )
+            x, y, z = ((2 * bit - 1) * cross for bit, cross in zip(bits, crossed, strict=True))
             pairs.append((9 * (x + 1) + 3 * (y + 1) + z + 1, s ^ mask))
         tables.append(pairs)
     return tables
@@ -84,10 +82,8 @@ class LevelContexts:
         touching = torch.zeros(count, dtype=torch.int32, device=codes.device)
         for place, (neighbour, child) in enumerate(_TOUCHING[stage]):
             rows = self._table[:, neighbour]
-            if child < stage:
-                bit = (known.index_select(0, rows) >> child) & 1
-            else:
-                bit = rows < count
+            is_known = child < stage
+            bit = (known.index_select(0, rows) >> child) & 1 if is_known else rows < count
             touching |= bit.to(torch.int32) << place
         siblings = known[:-1].to(torch.int32)
         exists = known.to(torch.int32)

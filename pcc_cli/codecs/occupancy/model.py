@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,9 +41,9 @@ def integer_layers(config: NetworkConfig, layers: FloatLayers) -> dict[str, Inte
     }
 
 
-def export(config: NetworkConfig, layers: FloatLayers) -> tuple[dict[str, object], dict[str, Tensor]]:
+def export(config: NetworkConfig, layers: FloatLayers) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """(config.json, tensors) of a model folder."""
-    about = {"architecture": ARCHITECTURE, "network": asdict(config)}
+    about: dict[str, Any] = {"architecture": ARCHITECTURE, "network": asdict(config)}
     return about, to_tensors(integer_layers(config, layers))
 
 

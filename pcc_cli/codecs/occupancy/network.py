@@ -85,8 +85,9 @@ def statistics(level: Level, parent_codes: Tensor) -> Tensor:
     Share of each number of children in the level above (8), share of each class of number of
     neighbours in this level (8), and of nodes by size of the level (8 bins of log2, one-hot).
     """
-    occupied = (parent_codes[:, None] >> torch.arange(8, dtype=torch.uint8,
-                                                      device=parent_codes.device)) & 1
+    occupied = (
+        parent_codes[:, None] >> torch.arange(8, dtype=torch.uint8, device=parent_codes.device)
+    ) & 1
     branching = torch.bincount(occupied.sum(1), minlength=9)[1:]
     count = len(level)
     near = (level.table < count).sum(1)

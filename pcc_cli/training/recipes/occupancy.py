@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pcc_cli.codecs.occupancy.model import export
 from pcc_cli.codecs.occupancy.network import STAGES, LevelStep, NetworkConfig
 from pcc_cli.nn.layers import FloatLayers
 from pcc_cli.tree import neighbours, octree
@@ -75,8 +76,9 @@ def _cropped(voxels: Array, nodes: int, rng: np.random.Generator) -> Array:
     return cropped
 
 
-def tree_bits(config: NetworkConfig, layers: FloatLayers, tree: octree.Octree,
-              device: torch.device) -> list[tuple[Tensor, int]]:
+def tree_bits(
+    config: NetworkConfig, layers: FloatLayers, tree: octree.Octree, device: torch.device
+) -> list[tuple[Tensor, int]]:
     """Per level: (bits, a scalar with gradient; number of nodes)."""
     level = neighbours.root(device)
     state = torch.zeros(1, config.channels, dtype=torch.bfloat16, device=device)
@@ -117,8 +119,14 @@ def _chances(samples: Sequence[Sample]) -> Array:
 class OccupancyTask:
     """The parts that `training.loop` needs: draw, loss, evaluate."""
 
-    def __init__(self, config: NetworkConfig, recipe: OccupancyRecipe, train: Sequence[Sample],
-                 dev: Sequence[Sample], device: torch.device) -> None:
+    def __init__(
+        self,
+        config: NetworkConfig,
+        recipe: OccupancyRecipe,
+        train: Sequence[Sample],
+        dev: Sequence[Sample],
+        device: torch.device,
+    ) -> None:
         self.config, self.recipe, self.device = config, recipe, device
         self.train, self.dev = train, dev
         self.chances = _chances(train)
@@ -133,6 +141,10 @@ class OccupancyTask:
         total = torch.stack([level for level, _ in bits]).sum()
         nodes = sum(count for _, count in bits)
         return total / nodes, {"bpp": float(total.detach()) / len(voxels), "nodes": nodes}
+
+    def export(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """(config.json, tensors) of the model as it is now."""
+        return export(self.config, self.layers)
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
