@@ -12,6 +12,7 @@ from pcc_cli.cli.files import Pair
 from pcc_cli.errors import PccError
 
 SUFFIX = ".dcz"
+FALLBACK = ".ply"  # holds everything that pcc reads
 
 
 def decompress(
@@ -29,9 +30,9 @@ def decompress(
 ) -> None:
     """Restore what was compressed into .dcz files.
 
-    scan.ply.dcz becomes scan.ply beside it; scan.dcz too, by the format that its source had. With
-    -o the suffix of the output chooses the format. The result is checked against the digest in
-    the file: a wrong one is never written.
+    scan.ply.dcz becomes scan.ply beside it; scan.dcz too, by the format that its source had, or
+    PLY where pcc cannot write that. With -o the suffix of the output chooses the format. The
+    result is checked against the digest in the file: a wrong one is never written.
 
     \b
     Examples:
@@ -48,12 +49,13 @@ def decompress(
 
 
 def _unpacked_name(path: Path) -> str:
-    """The name without .dcz, and with the suffix of a format that pcc knows."""
+    """The name without .dcz, and with the suffix of a format that pcc writes."""
     from pcc_cli import api, formats
 
     name = path.stem if path.suffix.lower() == SUFFIX else path.name
-    if formats.suffix_of(name) in formats.READERS:
-        return name
+    suffix = formats.suffix_of(name)
+    if suffix in formats.READERS:
+        return name if suffix in formats.WRITERS else name + FALLBACK
     try:
         return name + _stored_suffix(api.inspect(files.read(str(path))))
     except PccError:
@@ -61,11 +63,11 @@ def _unpacked_name(path: Path) -> str:
 
 
 def _stored_suffix(record: each.Record) -> str:
-    """The suffix of the format that the source had."""
+    """The suffix of the format that the source had, if pcc writes it."""
     from pcc_cli import formats
 
     name = record["source"].get("format")
-    return next((suffix for suffix, known in formats.READERS.items() if known == name), ".ply")
+    return next((suffix for suffix, known in formats.WRITERS.items() if known == name), FALLBACK)
 
 
 @dataclass(frozen=True)

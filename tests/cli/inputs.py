@@ -24,6 +24,7 @@ def make(folder: Path) -> None:
         "cube.ply": ply.write(cube),
         "floats.ply": ply.write(floats),
         "sphere.ply": ply.write(sphere),
+        "table.xyz": b"0 0 0\n0 0 1\n",
         "mesh.ply": ply.write(tetrahedron),
         "none.ply": ply.write(PointCloud(np.zeros((0, 3), np.float32))),
         "nan.ply": ply.write(_with_nan(floats)),
