@@ -23,7 +23,7 @@ _SCALE = 20  # brings gradient / curvature to units of weights: 16 + (8 + 12 + 8
 DAMPING = 100 << 28  # in the units of the curvature: as much as 400 even bits of log odds 1
 MEMORY_LOSS = 5243  # of 2**16, the part of the curvature that 2**11 bits displace
 _MEMORY_SPAN = 11
-_FRACTION = 40  # bits behind the point in `solve`
+_FRACTION = 24  # bits behind the point in `solve`
 
 
 class Mixer:
@@ -65,21 +65,19 @@ class Mixer:
 def solve(matrix: list[list[int]], right: list[int]) -> list[int]:
     """The x of `matrix` x = `right`, rounded down: symmetric, positive definite, Python integers.
 
-    Gaussian elimination with factors of 40 fractional bits. Both arguments are used up.
+    Gaussian elimination on the upper triangle, with factors of 24 fractional bits.
     """
-    size = len(right)
+    size, right = len(right), list(right)
+    upper = [row[k:] for k, row in enumerate(matrix)]
     for k in range(size):
-        row, pivot = matrix[k], matrix[k][k]
+        row, pivot = upper[k], upper[k][0]
         for i in range(k + 1, size):
-            factor = (row[i] << _FRACTION) // pivot
-            if factor:
-                below = matrix[i]
-                below[i:] = [
-                    b - (factor * r >> _FRACTION) for b, r in zip(below[i:], row[i:], strict=True)
-                ]
-                right[i] -= factor * right[k] >> _FRACTION
+            tail = row[i - k :]
+            factor = (tail[0] << _FRACTION) // pivot
+            upper[i] = [b - (factor * t >> _FRACTION) for b, t in zip(upper[i], tail, strict=True)]
+            right[i] -= factor * right[k] >> _FRACTION
     solution = [0] * size
     for k in reversed(range(size)):
-        known = sum(matrix[k][j] * solution[j] for j in range(k + 1, size))
-        solution[k] = (right[k] - known) // matrix[k][k]
+        known = sum(map(int.__mul__, upper[k][1:], solution[k + 1 :]))
+        solution[k] = (right[k] - known) // upper[k][0]
     return solution

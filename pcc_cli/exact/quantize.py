@@ -6,7 +6,8 @@ Activations are integers a = 16 x in 0 .. 127. A layer with float weight W and b
 
 where output j has the weight step t_j = M_j / 2**S_j, M_j an integer in 64 .. 128, t_j the
 smallest such number that is at least max|W_j| / 127; Wq = round(W / t) is int8;
-B = round(16 b 2**S) + 2**(S-1), so that the shift rounds half up. Logits leave in units of 1/256 without clamp or skip:
+B = round(16 b 2**S) + 2**(S-1), so that the shift rounds half up. Logits leave in units of 1/256
+without clamp or skip:
 the same with S - 4 in the place of S. Nothing overflows int32:
 `check_bounds` proves it for given weights, at export and at load.
 """

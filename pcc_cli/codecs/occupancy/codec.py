@@ -28,9 +28,10 @@ from pcc_cli.fields import integer, member
 from pcc_cli.geometry import Shape, VoxelCloud
 from pcc_cli.nn.device import choose_device
 from pcc_cli.tree import neighbours, octree
-from pcc_cli.tree.coder import BitCoder, Known
+from pcc_cli.tree.coder import BitCoder
 from pcc_cli.tree.contexts import LevelContexts
 from pcc_cli.tree.morton import morton_order
+from pcc_cli.tree.stage import Known
 
 Array = np.ndarray[Any, Any]
 
