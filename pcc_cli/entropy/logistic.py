@@ -5,7 +5,7 @@ Log odds are in units of 1/256 and limited to +-LIMIT; probabilities are in unit
 
 from __future__ import annotations
 
-from decimal import Context, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from functools import lru_cache
 from typing import Any
 
@@ -24,14 +24,15 @@ FLOOR = 2  # smallest probability, either way
 def squash_table() -> Array:
     """(2 LIMIT + 1,) int64: 2**16 / (1 + exp(-x / 256)) for x = -LIMIT .. LIMIT, rounded.
 
-    By decimal arithmetic of 30 digits, because the exp of C libraries differs in its last bit.
+    By decimal arithmetic of 30 digits, because the exp of C libraries differs in its last bit; in
+    a context of its own, because that of the program may be any.
     """
-    context = Context(prec=30)
-    ratio = context.exp(Decimal(-1) / LOGIT_UNIT)
     power, upper = Decimal(1), []
-    for _ in range(LIMIT + 1):
-        upper.append(int((Decimal(TOTAL) / (1 + power)).to_integral_value(context=context)))
-        power = context.multiply(power, ratio)
+    with localcontext(Context(prec=30, rounding=ROUND_HALF_EVEN, traps=[])):
+        ratio = (Decimal(-1) / LOGIT_UNIT).exp()
+        for _ in range(LIMIT + 1):
+            upper.append(int((TOTAL / (1 + power)).to_integral_value()))
+            power *= ratio
     half = np.minimum(np.array(upper, dtype=np.int64), TOTAL - FLOOR)
     return np.concatenate([TOTAL - half[:0:-1], half])
 
@@ -45,9 +46,11 @@ def stretch_table() -> Array:
 
 def squash(logits: Array) -> Array:
     """Probability of a 1, 2 .. 2**16 - 2, from integer log odds of any size."""
-    return squash_table()[np.clip(logits, -LIMIT, LIMIT) + LIMIT]
+    probabilities: Array = squash_table()[np.clip(logits, -LIMIT, LIMIT) + LIMIT]
+    return probabilities
 
 
 def stretch(probabilities: Array) -> Array:
     """Log odds of `probabilities` 0 .. 2**16 - 1."""
-    return stretch_table()[probabilities >> 4]
+    odds: Array = stretch_table()[probabilities >> 4]
+    return odds
