@@ -1,7 +1,8 @@
 """The command line, case by case: tests/cli/<verb>/<case>.toml.
 
     argv = ["compress", "cube.ply"]
-    models = "models"           the folder for PCC_MODELS; runs in a process of its own
+    models = "models"           the folder for PCC_MODELS
+    process = true              in a process of its own, as with models
     stdin = "cube.ply"          a file to pipe in
     before = [["compress", ...]]  commands to run first
     exit = 0
@@ -17,6 +18,7 @@ writes what is printed now into the cases that fail.
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
@@ -118,15 +120,17 @@ def test_case(path: Path, folder: Path, tmp_path: Path, request: pytest.FixtureR
     case = tomllib.loads(path.read_text("utf-8"))
     here = tmp_path / "here"
     shutil.copytree(folder, here)
+    runner = run
+    if "models" in case or case.get("process"):
+        runner = functools.partial(
+            run_process, PCC_MODELS=str(here / case.get("models", "nothing"))
+        )
     for argv in case.get("before", []):
-        done = run(argv, here)
+        done = runner(argv, here)
         assert done.code == 0, done.stderr.decode()
     before = contents(here)
     stdin = (here / case["stdin"]).read_bytes() if "stdin" in case else b""
-    if "models" in case:
-        done = run_process(case["argv"], here, stdin, PCC_MODELS=str(here / case["models"]))
-    else:
-        done = run(case["argv"], here, stdin)
+    done = runner(case["argv"], here, stdin)
     seen = {"exit": done.code, "stderr": steady(done.stderr)}
     if "stdout_is" in case:
         assert done.stdout == (here / case["stdout_is"]).read_bytes()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pcc_cli.cli import options
-from pcc_cli.cli.console import Console, Progress
+from pcc_cli.cli.console import Console, Progress, plural
 from pcc_cli.cli.files import reason
 from pcc_cli.errors import InputError, UnsupportedError
 
@@ -62,8 +62,10 @@ def train(
 ) -> None:
     """Train the network of a codec.
 
-    The run lives in --out: its settings, its training set, its checkpoint and its log. Stop it at
-    any time, and go on with --resume, also with a larger --steps or --minutes.
+    The run lives in --out: its settings, its training set, its checkpoint, its log and, when it
+    is done, the model. Stop it at any time, and go on with --resume, also with a larger --steps
+    or --minutes. With PCC_MODELS set to the folder of the run, 'pcc compress --model model' uses
+    what was trained.
 
     \b
     Example:
@@ -88,7 +90,8 @@ def train(
             packed=lambda done, total: progress(done / total, f"sample {done} of {total}"),
             stepped=_reporter(console, progress, settings, _events(out, log)),
         )
-    console.say(f"{out}: {final.step:,} steps, {final.seconds / 60:.1f} minutes")
+    work = f"{plural(final.step, 'step')}, {final.seconds / 60:.1f} minutes"
+    console.say(f"{out / 'model'}: trained for {work}")
 
 
 def _chosen(

@@ -15,6 +15,17 @@ from pcc_cli.formats import ply
 from pcc_cli.geometry import Mesh, PointCloud
 from pcc_cli.tree.morton import morton_order
 
+TINY_RUN = b"""
+[data]
+samples = 2
+[recipe]
+nodes = 500
+[network]
+channels = 8
+hidden = 16
+blocks = 1
+"""
+
 
 def make(folder: Path) -> None:
     """Fills `folder`."""
@@ -33,6 +44,9 @@ def make(folder: Path) -> None:
         "scans/b.ply": ply.write(floats),
         "scans/notes.txt": b"taken on a cloudy day\n",
         "scans/more/c.ply": ply.write(cube),
+        "solids/solid.ply": ply.write(tetrahedron),
+        "tiny.toml": TINY_RUN,
+        "started/settings.json": b"{}",
         "notes.md": b"not a scan\n",
         "empty.ply": b"",
     }
