@@ -16,6 +16,8 @@ def main() -> None:
     stop_cleanly()
     if sys.stderr is None:  # closed by a parent; print() would take standard output instead
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115  (it lives as long as the process)
+    # The coder multiplies thousands of tiny matrices: a second BLAS thread would only spin.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Imported here: most of the time of `pcc --help` goes into imports, and Ctrl-C may come early.
     from pcc_cli.cli.app import app
 

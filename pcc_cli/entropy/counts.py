@@ -64,11 +64,12 @@ class Calibration:
 
     def learn(self, rows: Array, place: tuple[Array, Array], bits: Array) -> None:
         """Takes in `bits` (n,), given what `log_odds` was given."""
-        bins, upper = rows * BINS + place[0], place[1]
-        for side, weight in ((bins, BIN_WIDTH - upper), (bins + 1, upper)):
-            np.add.at(self.total, side, weight)
-            np.add.at(self.ones, side, bits * weight)
-            _forget(self.ones, self.total, side, LIMIT * BIN_WIDTH)
+        below, upper = rows * BINS + place[0], place[1]
+        bins = np.concatenate([below, below + 1])
+        weights = np.concatenate([BIN_WIDTH - upper, upper])
+        np.add.at(self.total, bins, weights)
+        np.add.at(self.ones, bins, np.tile(bits, 2) * weights)
+        _forget(self.ones, self.total, bins, LIMIT * BIN_WIDTH)
 
 
 def _ratio(ones: Array, total: Array) -> Array:
