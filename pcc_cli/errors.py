@@ -8,7 +8,8 @@
     ├── DeviceError       the asked device cannot be used
     └── OutputError       a result cannot be written
 
-A message says what, where and what to do, on one line. Only `cli/main.py` catches PccError.
+A message says what, where and what to do, on one line. Only `cli/app.py`, and for one file of
+many `cli/each.py`, catch PccError.
 """
 
 

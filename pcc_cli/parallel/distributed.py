@@ -45,10 +45,18 @@ class Workers:
         distributed.broadcast(shared, src=0)
         return float(shared)
 
+    def wait(self) -> None:
+        """Returns when every process has come here."""
+        if self.count > 1:
+            distributed.barrier()
+
     def leave(self) -> None:
         """Ends the group."""
         if self.count > 1:
             distributed.destroy_process_group()
+
+
+ALONE = Workers()
 
 
 def join() -> Workers:
@@ -58,7 +66,7 @@ def join() -> Workers:
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
-        return Workers()
+        return ALONE
     distributed.init_process_group("gloo")
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pcc_cli.parallel.distributed import Workers, join
+from pcc_cli.parallel.distributed import ALONE, Workers
 from pcc_cli.training import checkpoint
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -80,45 +80,46 @@ def train(
     out: Path,
     *,
     resume: bool = False,
+    workers: Workers = ALONE,
     report: Report = lambda progress, values: None,
 ) -> Progress:
-    """Trains until the budget is spent; `out` holds the checkpoint and `log.csv`."""
-    workers = join()
-    parameters = list(task.layers.parameters())
-    optimizer = torch.optim.Adam(parameters, lr=config.rate, betas=(0.9, 0.99))
+    """Trains until the budget is spent; `out` holds the checkpoint and `log.csv`.
+
+    Whatever ends a run early, Ctrl-C included, leaves a checkpoint of its last step.
+    """
+    optimizer = torch.optim.Adam(task.layers.parameters(), lr=config.rate, betas=(0.9, 0.99))
     progress = Progress()
     path = out / CHECKPOINT
     if resume and path.exists():
         state = checkpoint.load(path, task.layers, optimizer)
         progress = Progress(state["step"], state["seconds"])
-    workers.share(parameters)
-    if workers.is_first:
-        _run(task, config, workers, optimizer, progress, _Writer(path, task, optimizer, report))
-    else:
-        _run(task, config, workers, optimizer, progress, None)
-    workers.leave()
+    workers.share(task.layers.parameters())
+    if not workers.is_first:
+        for _ in _steps(task, config, workers, optimizer, progress):
+            pass
+        return progress
+    with _Writer(path, task, optimizer, progress) as writer:
+        for values in _steps(task, config, workers, optimizer, progress):
+            writer.stepped(config, values)
+            report(progress, values)
+        writer.log.write(progress, task.evaluate())
     return progress
 
 
-def _run(
+def _steps(
     task: Task,
     config: TrainConfig,
     workers: Workers,
     optimizer: torch.optim.Optimizer,
     progress: Progress,
-    writer: _Writer | None,
-) -> None:
-    """Steps until the budget is spent; `writer` only in the first process."""
+) -> Iterator[dict[str, float]]:
+    """Steps until the budget is spent, each with its values for the log."""
     while workers.agree(progress.fraction(config)) < 1:
         began = time.monotonic()
         values = _step(task, optimizer, config, workers, progress)
         progress.step += 1
         progress.seconds += time.monotonic() - began
-        if writer:
-            writer.stepped(config, progress, values)
-    if writer:
-        writer.save(progress)
-        writer.log.write(progress, task.evaluate())
+        yield values
 
 
 def _step(
@@ -147,28 +148,36 @@ def _step(
 
 
 class _Writer:
-    """What the first process keeps of a run: checkpoint, log, reports."""
+    """What the first process keeps of a run: checkpoint and log, complete whatever happens."""
 
     def __init__(
-        self, path: Path, task: Task, optimizer: torch.optim.Optimizer, report: Report
+        self, path: Path, task: Task, optimizer: torch.optim.Optimizer, progress: Progress
     ) -> None:
-        self.path, self.task, self.optimizer, self.report = path, task, optimizer, report
+        self.path, self.task, self.optimizer, self.progress = path, task, optimizer, progress
         self.log = _Log(path.with_name("log.csv"))
         self._saved = self._evaluated = time.monotonic()
 
-    def stepped(self, config: TrainConfig, progress: Progress, values: dict[str, float]) -> None:
-        self.log.write(progress, values)
-        self.report(progress, values)
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.save()
+        self.log.file.close()
+
+    def stepped(self, config: TrainConfig, values: dict[str, float]) -> None:
+        """Logs a step; saves and evaluates when it is time."""
+        self.log.write(self.progress, values)
         now = time.monotonic()
         if now - self._saved > 60 * config.save_minutes:
             self._saved = now
-            self.save(progress)
+            self.save()
         if now - self._evaluated > 60 * config.evaluate_minutes:
-            self.log.write(progress, self.task.evaluate())
+            self.log.write(self.progress, self.task.evaluate())
             self._evaluated = time.monotonic()
 
-    def save(self, progress: Progress) -> None:
-        state = {"step": progress.step, "seconds": progress.seconds}
+    def save(self) -> None:
+        """Writes the checkpoint."""
+        state = {"step": self.progress.step, "seconds": self.progress.seconds}
         checkpoint.save(self.path, self.task.layers, self.optimizer, state)
 
 
@@ -184,5 +193,6 @@ class _Log:
             self.rows.writerow(["step", "seconds", "name", "value"])
 
     def write(self, progress: Progress, values: dict[str, float]) -> None:
+        """One row for each value."""
         for name, value in values.items():
             self.rows.writerow([progress.step, f"{progress.seconds:.1f}", name, f"{value:.5g}"])

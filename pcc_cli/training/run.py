@@ -20,6 +20,7 @@ from pcc_cli.codecs.occupancy.network import NetworkConfig
 from pcc_cli.datasets import packing
 from pcc_cli.errors import InputError, OutputError, UnsupportedError
 from pcc_cli.nn.device import choose_device
+from pcc_cli.parallel.distributed import join
 from pcc_cli.training import loop
 from pcc_cli.training.export import MODEL, card, export_model
 from pcc_cli.training.recipes.occupancy import OccupancyRecipe, OccupancyTask
@@ -107,21 +108,28 @@ def start(
     if (out / SETTINGS).exists() and not resume:
         raise OutputError(f"{out}: holds a run already; --resume goes on with it")
     where = choose_device(device)
-    out.mkdir(parents=True, exist_ok=True)
-    samples = _training_set(settings, data, out / PACK, packed)
-    (out / SETTINGS).write_text(json.dumps(asdict(settings), indent=2) + "\n")
+    workers = join()
+    if workers.is_first:
+        out.mkdir(parents=True, exist_ok=True)
+        _training_set(settings, data, out / PACK, packed)
+        (out / SETTINGS).write_text(json.dumps(asdict(settings), indent=2) + "\n")
+    workers.wait()
+    samples = packing.load_pack(out / PACK)
     torch.manual_seed(settings.train.seed)
     task = OccupancyTask(settings.network, settings.recipe, samples, [], where)
-    progress = loop.train(task, settings.train, out, resume=resume, report=stepped)
-    config, tensors = task.export()
-    about = card(asdict(settings), progress, samples, tensors)
-    export_model(out / MODEL, config, tensors, about)
+    progress = loop.train(task, settings.train, out, resume=resume, workers=workers, report=stepped)
+    if workers.is_first:
+        config, tensors = task.export()
+        about = card(asdict(settings), progress, samples, tensors)
+        export_model(out / MODEL, config, tensors, about)
+    workers.leave()
     return progress
 
 
 def _training_set(
     settings: Settings, data: Sequence[Path], pack: Path, packed: Packed | None
-) -> list[packing.Sample]:
+) -> None:
+    """Makes the training set `pack` unless it is there."""
     if not pack.exists():
         if not data:
             raise InputError("no training data; name folders with --data DIR")
@@ -130,4 +138,3 @@ def _training_set(
             raise InputError(f"{missing[0]}: no such folder; --data needs one with 3D files")
         chosen = settings.data
         packing.pack(list(data), pack, seed=chosen.seed, samples=chosen.samples, progress=packed)
-    return packing.load_pack(pack)
