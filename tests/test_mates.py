@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import trees
 
 from pcc_cli.tree.mates import line_mates
+from pcc_cli.tree.morton import depth_of
 
 CLOUDS = trees.clouds()
 
@@ -31,11 +34,11 @@ def searched(cells: list[list[int]]) -> tuple[list[list[int]], list[list[bool]]]
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
-@pytest.mark.parametrize("offset", [0, (1 << 21) - 64])
-def test_mates_are_the_nearest_nodes_on_each_line(cloud, offset):
-    cells = CLOUDS[cloud][:400]
-    cells = cells - cells.min(0)
-    cells = cells[cells.max(1) < 64] + offset
+@pytest.mark.parametrize(("scale", "offset"), [(1, 0), (1, (1 << 21) - 64), (33_288, 0)])
+def test_mates_are_the_nearest_nodes_on_each_line(cloud, scale, offset):
+    voxels = CLOUDS[cloud]
+    cells = trees.distinct(voxels >> max(0, depth_of(voxels) - 6))[:300] * scale + offset
+    assert cells.max() < 1 << 21
     rows, adjacent = line_mates(cells)
     assert (rows.tolist(), adjacent.tolist()) == searched(cells.tolist())
     assert rows.dtype == np.int64 and adjacent.dtype == bool
@@ -52,17 +55,24 @@ def test_the_order_of_the_nodes_does_not_matter(cloud):
     assert np.array_equal(shuffled_adjacent, adjacent[order])
 
 
-def test_mates_of_deep_trees_are_mutual_and_only_some_nodes():
-    """Beyond 21 bits other nodes may be paired: still at most one each way, and both ways."""
+def test_deep_trees_pair_what_the_lowest_21_bits_of_coordinates_say():
+    """Nodes that then coincide follow each other in their own order, on every machine."""
     rng = np.random.default_rng(9)
     cells = trees.distinct((rng.integers(0, 3, (500, 3)) << 30) + rng.integers(0, 9, (500, 3)))
-    rows, _ = line_mates(cells)
-    count = len(cells)
-    assert rows.min() >= 0 and rows.max() <= count
+    rows, adjacent = line_mates(cells)
+    count, low = len(cells), cells & ((1 << 21) - 1)
     for axis in range(3):
+        first, second = (k for k in range(3) if k != axis)
+        line = low[:, [first, second]].tolist()
+        order = sorted(range(count), key=lambda row: (line[row], int(low[row, axis]), row))
+        before, after = [count] * count, [count] * count
+        for one, next_ in itertools.pairwise(order):
+            if line[one] == line[next_]:
+                before[next_], after[one] = one, next_
+        assert rows[:, axis].tolist() == before and rows[:, 3 + axis].tolist() == after
         has = np.flatnonzero(rows[:, axis] < count)
-        assert np.array_equal(rows[rows[has, axis], 3 + axis], has)
-        assert len(has) == (rows[:, 3 + axis] < count).sum()
+        step = low[has, axis] - low[rows[has, axis], axis]
+        assert np.array_equal(adjacent[has, axis], step == 1)
 
 
 def test_no_nodes_and_one():
