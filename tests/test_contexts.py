@@ -34,7 +34,7 @@ def touching(cell, stage: int, codes: dict) -> int:
 
 
 def side(cell, axis: int, stage: int, codes: dict) -> int:
-    """Known bits of the nearest nodes before and after on one axis, and whether they touch."""
+    """Known bits of the nearest nodes before and after on one axis, whether they touch, their bend."""
     line = [other for other in codes if all(other[k] == cell[k] for k in range(3) if k != axis)]
     before = max((o for o in line if o[axis] < cell[axis]), default=None)
     after = min((o for o in line if o[axis] > cell[axis]), default=None)
@@ -43,6 +43,9 @@ def side(cell, axis: int, stage: int, codes: dict) -> int:
         if mate is not None:
             total |= (codes[mate] & ((1 << stage) - 1) | 0x80) << 8 * place
             total |= (abs(mate[axis] - cell[axis]) == 1) << (16 + place)
+    if before is not None and after is not None:
+        middle = before[axis] + after[axis] - 2 * cell[axis]
+        total |= (max(-2, min(2, middle)) + 3) << 18
     return total
 
 

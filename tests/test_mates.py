@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import trees
 
-from pcc_cli.tree.mates import line_mates
+from pcc_cli.tree.mates import bends, line_mates
 from pcc_cli.tree.morton import depth_of
 
 CLOUDS = trees.clouds()
@@ -80,3 +80,12 @@ def test_no_nodes_and_one():
     assert rows.shape == adjacent.shape == (0, 6)
     rows, adjacent = line_mates(np.array([[3, 1, 2]]))
     assert rows.tolist() == [[1] * 6] and not adjacent.any()
+
+
+def test_bends_measure_the_distance_from_the_middle_of_both_mates():
+    cells = np.array([[0, 0, 0], [3, 0, 0], [4, 0, 0], [9, 0, 0], [30, 0, 0], [60, 0, 0]])
+    rows, _ = line_mates(cells)
+    found = bends(cells, rows)
+    expected = [0, 3 + (0 + 4 - 6), 3 + 2, 3 + 2, 3 + 2, 0]  # 3 + 9 - 8 = 4 and more are cut to 2
+    assert found[:, 0].tolist() == expected
+    assert not found[:, 1:].any() and found.dtype == np.int32

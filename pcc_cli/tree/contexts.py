@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pcc_cli.tree.mates import line_mates
+from pcc_cli.tree.mates import bends, line_mates
 from pcc_cli.tree.neighbours import Level
 
 
@@ -25,7 +25,8 @@ class Contexts:
     crowd : 0 .. 26, how many neighbours of the node exist
     lineage : 11 bits, code of the parent and which of its children the node is
     sides : (n, 3) int32, on each axis the known bits of the mates (`tree.mates`) before and after:
-        8 bits each, of which the highest says whether there is one; two more where it is adjacent
+        8 bits each, of which the highest says whether there is one; then two bits, whether each is
+        adjacent, and three for the bend
     faces : 6 bits, which neighbours across the faces exist
     cells : (n, 3) int64, coordinates of the node
     """
@@ -66,10 +67,12 @@ class LevelContexts:
         lineage = parent_codes[level.parents].to(torch.int32) * 8 + level.octants.to(torch.int32)
         self._lineage, self._cells = lineage, level.cells
         device = level.cells.device
-        rows, adjacent = line_mates(level.cells.cpu().numpy())
+        cells = level.cells.cpu().numpy()
+        rows, adjacent = line_mates(cells)
         self._mates = torch.from_numpy(rows).to(device)
         near = torch.from_numpy(adjacent).to(device, torch.int32)
-        self._adjacent = near[:, :3] << 16 | near[:, 3:] << 17
+        bend = torch.from_numpy(bends(cells, rows)).to(device)
+        self._shape = near[:, :3] << 16 | near[:, 3:] << 17 | bend << 18
         self._faces = (near << torch.arange(6, device=device, dtype=torch.int32)).sum(
             1, dtype=torch.int32
         )
@@ -89,7 +92,7 @@ class LevelContexts:
         exists = known.to(torch.int32)
         exists[:-1] |= 0x80
         mates = exists[self._mates]
-        sides = mates[:, :3] | mates[:, 3:] << 8 | self._adjacent
+        sides = mates[:, :3] | mates[:, 3:] << 8 | self._shape
         return Contexts(
             touching, siblings, self._crowd, self._lineage, sides, self._faces, self._cells
         )

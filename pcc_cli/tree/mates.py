@@ -35,3 +35,18 @@ def line_mates(cells: Array) -> tuple[Array, Array]:
         rows[high, axis], rows[low, 3 + axis] = low, high
         adjacent[high, axis] = adjacent[low, 3 + axis] = step[pair] == 1
     return rows, adjacent
+
+
+def bends(cells: Array, rows: Array) -> Array:
+    """(n, 3) int32, 0 .. 5: how far each node lies from the middle of its two mates on each axis.
+
+    before + after - 2 * own coordinate, within +-2, plus 3; 0 where a mate is missing. Regular
+    samplings (pixels, rings, lattices) show by it in which half of the node the next point lies.
+    """
+    count = len(cells)
+    before, after = rows[:, :3], rows[:, 3:]
+    padded = np.concatenate([cells, np.zeros_like(cells[:1])])
+    axes = np.arange(3)
+    bend = np.clip(padded[before, axes] + padded[after, axes] - 2 * cells, -2, 2) + 3
+    paired = (before < count) & (after < count)
+    return np.where(paired, bend, 0).astype(np.int32)
