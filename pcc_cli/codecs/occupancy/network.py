@@ -40,7 +40,7 @@ REFRESHES = 4  # features are renewed before every second stage
 class NetworkConfig:
     """The size of the network."""
 
-    channels: int = 32  # C, width of the features
+    channels: int = 48  # C, width of the features
     hidden: int = 64  # width of the first layer of each stage
     blocks: int = 2  # R, residual blocks before the first stage
 
