@@ -34,7 +34,7 @@ def touching(cell, stage: int, codes: dict) -> int:
 
 
 def side(cell, axis: int, stage: int, codes: dict) -> int:
-    """Known bits of the nearest nodes before and after on one axis, whether they touch, their bend."""
+    """Known bits of the nearest nodes before and after on an axis, whether they touch, the bend."""
     line = [other for other in codes if all(other[k] == cell[k] for k in range(3) if k != axis)]
     before = max((o for o in line if o[axis] < cell[axis]), default=None)
     after = min((o for o in line if o[axis] > cell[axis]), default=None)

@@ -51,11 +51,11 @@ def _int8_product(weight: Tensor) -> Product:
     operand = torch.int8 if weight.is_cuda else torch.uint8
 
     def product(x: Tensor) -> Tensor:
-        rows = max(len(x), 17) if weight.is_cuda else len(x)
+        count = len(x)
+        rows = max(count, 17) if weight.is_cuda else count
         if (rows, len(wide)) != x.shape:
             x = _pad_to(x, rows, len(wide))
-        out = torch._int_mm(x.view(operand), wide)
-        return out[: len(x), :outputs] if out.shape != (len(x), outputs) else out
+        return torch._int_mm(x.view(operand), wide)[:count, :outputs]
 
     return product
 

@@ -56,10 +56,12 @@ def quantize_layer(weight: Tensor, bias: Tensor, is_logit: bool) -> IntegerLayer
     bits = LOGIT_BITS if is_logit else ACTIVATION_BITS
     shift = shift - (bits - ACTIVATION_BITS)
     scale = torch.exp2((bits + shift).double())
-    rounding = torch.exp2((shift - 1).double())
+    offset = torch.round(bias.detach().double() * scale) + torch.exp2((shift - 1).double())
+    if not (offset.abs() <= INT32_LIMIT).all():  # NaN too; conversion would make it any integer
+        raise ModelError("layer: a bias lies beyond int32")
     layer = IntegerLayer(
         quantized.to(torch.int8),
-        (torch.round(bias.detach().double() * scale) + rounding).to(torch.int32),
+        offset.to(torch.int32),
         multiplier.to(torch.int32),
         shift.to(torch.int32),
     )
