@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import networks
 import pytest
@@ -98,16 +98,37 @@ def test_every_known_bit_matters():
             assert difference.sum() > len(codes) // 2
 
 
-def test_state_and_octant_matter():
-    integers = IntegerLayers(networks.twins(), CPU)
-    level, codes, parent_codes = list(trees.levels_of(trees.tree_of(CLOUDS["full"])))[-1]
+def test_what_is_inherited_depends_on_the_octant():
+    """Eight nodes without neighbours, all with the same parent: only the octant differs."""
+    table = torch.full((8, 27), 8, dtype=torch.int32)
+    table[:, 13] = torch.arange(8)
+    level = neighbours.Level(
+        table, torch.zeros(8, dtype=torch.long), torch.arange(8), torch.zeros(8, 3).long()
+    )
+    integers, codes = IntegerLayers(networks.twins(), CPU), torch.zeros(8, dtype=torch.uint8)
     logits = []
     for value in (0, 50):
         state = torch.full((1, networks.CONFIG.channels), value, dtype=torch.uint8)
-        step = LevelStep(networks.CONFIG, integers, level, state, parent_codes)
+        parents = torch.tensor([255], dtype=torch.uint8)
+        step = LevelStep(networks.CONFIG, integers, level, state, parents)
         logits.append(step.predict(0, codes))
-    assert (logits[0] != logits[1]).all()
-    assert logits[1].unique().numel() > 4  # the eight corners of a full cube differ by octant alone
+    assert logits[0].unique().numel() == 1  # nothing inherited: all alike
+    assert logits[1].unique().numel() == 8
+
+
+def test_a_block_adds_to_what_it_is_given():
+    """A block whose second layer is zero changes nothing."""
+    twins, tree = networks.twins(), trees.tree_of(CLOUDS["noise"])
+    second = twins["block0.second"]
+    silent = replace(
+        second, weight=torch.zeros_like(second.weight), bias=torch.zeros_like(second.bias)
+    )
+    with_block = networks.steps(IntegerLayers(twins | {"block0.second": silent}, CPU), tree)
+    config = replace(networks.CONFIG, blocks=0)
+    without = networks.steps(IntegerLayers(twins, CPU), tree, config)
+    for (one, state), (other, other_state) in zip(with_block, without, strict=True):
+        assert torch.equal(torch.stack(one), torch.stack(other))
+        assert torch.equal(state, other_state)
 
 
 def test_statistics_are_shares_of_127():
