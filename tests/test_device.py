@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pcc_cli.errors import DeviceError
-from pcc_cli.nn.device import DEVICES, choose_device
+from pcc_cli.nn.device import DEVICES, choose_device, compute
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,15 @@ def test_a_device_that_is_not_there_is_an_error(monkeypatch):
 def test_unknown_names_list_the_known_ones(name):
     with pytest.raises(DeviceError, match=", ".join(DEVICES)):
         choose_device(name)
+
+
+def test_a_gpu_without_enough_memory_gives_way_to_the_cpu(monkeypatch, caplog):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+    def work(device):
+        if device.type == "cuda":
+            raise torch.cuda.OutOfMemoryError
+        return device.type
+
+    assert compute("auto", work) == "cpu"
+    assert "memory of the GPU ran out" in caplog.text

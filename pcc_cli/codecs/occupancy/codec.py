@@ -26,7 +26,7 @@ from pcc_cli.entropy.rangecoder import RangeDecoder, RangeEncoder
 from pcc_cli.errors import FormatError, InputError
 from pcc_cli.fields import integer, member
 from pcc_cli.geometry import Shape, VoxelCloud
-from pcc_cli.nn.device import choose_device
+from pcc_cli.nn.device import compute
 from pcc_cli.tree import neighbours, octree
 from pcc_cli.tree.coder import BitCoder
 from pcc_cli.tree.contexts import LevelContexts
@@ -86,9 +86,14 @@ class Occupancy:
         }
         if not depth:
             return Payload(meta, {**gaps, **repeats})
-        model = self._load(None)
+        tree = octree.build(voxels - base, depth)
+
+        def encoded(device: torch.device) -> tuple[OccupancyModel, bytes]:
+            model = load_model(self.model, None, device)
+            return model, _encode_tree(model, tree)
+
+        model, stream = compute(self.device, encoded)
         meta["model"] = {"id": model.id, "sha256": model.sha256}
-        stream = _encode_tree(model, octree.build(voxels - base, depth))
         return Payload(meta, {"OCCU": stream, **gaps, **repeats})
 
     def decode(self, payload: Payload) -> VoxelCloud:
@@ -104,9 +109,13 @@ class Occupancy:
         depth = integer(meta, "depth", 0, MAX_DEPTH)
         voxels = np.zeros((1, 3), dtype=np.int64)
         if depth:
-            recorded = member(meta, "model", dict)
-            model = self._load((member(recorded, "id", str), member(recorded, "sha256", str)))
-            voxels = octree.voxels_of(_decode_tree(model, payload.stream("OCCU"), depth, count))
+            recorded, stream = member(meta, "model", dict), payload.stream("OCCU")
+            named = member(recorded, "id", str), member(recorded, "sha256", str)
+            tree = compute(
+                self.device,
+                lambda device: _decode_tree(load_model(*named, device), stream, depth, count),
+            )
+            voxels = octree.voxels_of(tree)
         if len(voxels) != count:
             raise FormatError(f"the tree holds {len(voxels)} voxels, its header says {count}")
         voxels += _base(meta, depth)
@@ -114,10 +123,6 @@ class Occupancy:
             voxels = ranks.restore(voxels, payload)
             voxels = voxels[morton_order(voxels)]
         return VoxelCloud(multiplicity.restore(voxels, payload, points))
-
-    def _load(self, recorded: tuple[str, str] | None) -> OccupancyModel:
-        model_id, sha256 = recorded or (self.model, None)
-        return load_model(model_id, sha256, choose_device(self.device))
 
 
 def _root_cell(voxels: Array) -> tuple[Array, int]:
