@@ -66,7 +66,10 @@ def load(model_id: str) -> Model:
     try:
         config = (path / "config.json").read_bytes()
         weights = (path / "weights.safetensors").read_bytes()
-        return Model(model_id, json.loads(config), parse(weights), digest(config, weights))
+        settings = json.loads(config)
+        if not isinstance(settings, dict):
+            raise ValueError("config.json holds no object")
+        return Model(model_id, settings, parse(weights), digest(config, weights))
     except Exception as error:
         raise ModelError(f"model '{model_id}' in {path} cannot be read: {error}") from error
 

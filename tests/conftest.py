@@ -1,5 +1,11 @@
 """Options of the test run."""
 
+import os
+
+# Before torch and numpy: many small tests on few busy cores, where further threads only spin.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 
 

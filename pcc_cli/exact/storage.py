@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from pcc_cli.errors import ModelError
 from pcc_cli.exact.quantize import IntegerLayer
 
-PARTS = ("weight", "bias", "multiplier", "shift")
+PARTS = {
+    "weight": torch.int8,
+    "bias": torch.int32,
+    "multiplier": torch.int32,
+    "shift": torch.int32,
+}
 
 
 def to_tensors(layers: dict[str, IntegerLayer]) -> dict[str, Tensor]:
-    """ "<layer>/<part>" -> tensor."""
+    """The parts of all layers, each under `<layer>/<part>`."""
     return {
         f"{name}/{part}": getattr(layer, part).contiguous().cpu()
         for name, layer in layers.items()
@@ -23,14 +29,18 @@ def from_tensors(
     tensors: dict[str, Tensor], shapes: dict[str, tuple[int, int]]
 ) -> dict[str, IntegerLayer]:
     """The layers of `shapes`, name -> (inputs, outputs). ModelError when one does not fit."""
-    layers = {}
-    for name, shape in shapes.items():
-        parts = {part: tensors.get(f"{name}/{part}") for part in PARTS}
-        missing = [part for part, tensor in parts.items() if tensor is None]
-        if missing:
-            raise ModelError(f"the weights lack {name}/{missing[0]}")
-        layer = IntegerLayer(**parts)  # type: ignore[arg-type]
-        if tuple(layer.weight.shape) != shape or layer.bias.shape != shape[1:]:
-            raise ModelError(f"{name} has shape {tuple(layer.weight.shape)}, expected {shape}")
-        layers[name] = layer
-    return layers
+    return {
+        name: IntegerLayer(**{part: _part(tensors, name, part, shape) for part in PARTS})
+        for name, shape in shapes.items()
+    }
+
+
+def _part(tensors: dict[str, Tensor], layer: str, part: str, shape: tuple[int, int]) -> Tensor:
+    name, wanted = f"{layer}/{part}", shape if part == "weight" else shape[1:]
+    if name not in tensors:
+        raise ModelError(f"the weights lack {name}")
+    tensor = tensors[name]
+    if tuple(tensor.shape) != wanted or tensor.dtype != PARTS[part]:
+        found = f"{tuple(tensor.shape)} {tensor.dtype}"
+        raise ModelError(f"{name} is {found}, expected {wanted} {PARTS[part]}")
+    return tensor

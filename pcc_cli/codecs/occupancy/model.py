@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pcc_cli import weights
 from pcc_cli.codecs.occupancy.network import NetworkConfig
-from pcc_cli.errors import ModelError
+from pcc_cli.errors import InputError, ModelError
 from pcc_cli.exact.layers import IntegerLayers
 from pcc_cli.exact.quantize import IntegerLayer, quantize_layer
 from pcc_cli.exact.storage import from_tensors, to_tensors
@@ -59,6 +59,9 @@ def load_model(
     found = weights.load(model_id) if sha256 is None else weights.require(model_id, sha256)
     if found.config.get("architecture") != ARCHITECTURE:
         raise ModelError(f"model '{model_id}' is not made for the occupancy codec")
-    config = NetworkConfig(**found.config["network"])
+    try:
+        config = NetworkConfig(**found.config["network"])
+    except (KeyError, TypeError, InputError) as error:
+        raise ModelError(f"model '{model_id}' has no valid description: {error}") from error
     layers = from_tensors(found.tensors, config.layers())
     return OccupancyModel(model_id, found.sha256, config, IntegerLayers(layers, device, backend))

@@ -28,6 +28,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from pcc_cli.errors import InputError
 from pcc_cli.nn.layers import BIT_VALUE, Neighbourhood
 from pcc_cli.tree.neighbours import NEIGHBOURS, Level
 
@@ -43,6 +44,13 @@ class NetworkConfig:
     channels: int = 48  # C, width of the features
     hidden: int = 64  # width of the first layer of each stage
     blocks: int = 2  # R, residual blocks before the first stage
+
+    def __post_init__(self) -> None:
+        sizes = (self.channels, self.hidden, self.blocks)
+        if not all(type(size) is int for size in sizes) or self.hidden < 2 or self.blocks < 0:
+            raise InputError(f"there is no network with channels, hidden, blocks = {sizes}")
+        if self.channels < 8 or self.channels % 8:  # rows are moved as 64-bit words
+            raise InputError(f"the channels of a network must be a multiple of 8: {self.channels}")
 
     def layers(self) -> dict[str, tuple[int, int]]:
         """name -> (inputs, outputs) of every layer."""
