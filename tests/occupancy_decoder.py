@@ -254,7 +254,7 @@ class Axes:
             for c in range(stage, 8)
         ]
         first = (shares[0] << 16) // (sum(shares) + 1)
-        return stretch(np.minimum(np.where(known.begun, shares[0] >> 4, first), 65535))
+        return stretch(np.where(known.begun, shares[0] >> 4, first))
 
     def learn(self, stage, bits):
         for axis, bit in enumerate((4, 2, 1)):
@@ -341,7 +341,7 @@ def solve(matrix, right):
     return d
 
 
-def decode_tree(data, depth, network):
+def decode_tree(data, depth, voxels, network):
     """[3] and [9] The cells of level `depth`, and how many bits were coded."""
     stream, stages, coded = Stream(data), [Stage(s) for s in range(8)], 0
     level = Level([(0, 0, 0)], np.array([0]), np.array([0]), np.array([255]))
@@ -364,6 +364,7 @@ def decode_tree(data, depth, network):
                 coded += len(block)
             codes |= bits << s
         state = network.refresh(4, features, codes, level)
+        assert sum(int(code).bit_count() for code in codes) <= voxels
         level = level.children(codes)
     assert stream.at_end()
     return level.cells, coded
@@ -386,7 +387,9 @@ def decode(meta, streams, config, weights):
     if meta["depth"]:
         sha256 = hashlib.sha256(struct.pack("<Q", len(config)) + config + weights).hexdigest()
         assert meta["model"]["sha256"] == sha256
-        voxels, coded = decode_tree(streams["OCCU"], meta["depth"], Network(config, weights))
+        voxels, coded = decode_tree(
+            streams["OCCU"], meta["depth"], meta["voxels"], Network(config, weights)
+        )
     assert len(voxels) == meta["voxels"]
     pairs = zip(zip(*voxels, strict=True), meta["base"], strict=True)
     axes = [[v + base for v in axis] for axis, base in pairs]

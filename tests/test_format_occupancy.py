@@ -60,7 +60,14 @@ def deep(rng):
     return places + (rng.integers(0, 1 << 9, (250, 3)) << 21)
 
 
+def flat(rng):
+    """A plane, so that the axes are all but sure of one half."""
+    x, y = np.nonzero(rng.random((96, 96)) < 0.5)
+    return np.stack([x, y, np.full(len(x), 2)], axis=1)
+
+
 def many(rng):
+    """Noise; blocks grow."""
     return rng.integers(0, 1 << 6, (18000, 3))
 
 
@@ -72,7 +79,8 @@ CASES = {
     repeated: lambda meta, coded: meta["points"] == 700 and "repeats" in meta,
     ranked: lambda meta, coded: list(meta["ranks"]) == ["X", "Z"],
     deep: lambda meta, coded: meta["depth"] == 30 and "ranks" not in meta,
-    many: lambda meta, coded: coded >> 9 > 256,  # blocks grow
+    flat: lambda meta, coded: "ranks" not in meta,
+    many: lambda meta, coded: coded >> 9 > 256,
 }
 
 
