@@ -134,7 +134,10 @@ def _root_cell(voxels: Array) -> tuple[Array, int]:
 
 def _base(meta: dict[str, Any], depth: int) -> Array:
     """The corner (3,) of the root cell, from a file."""
-    axes = dict(zip("xyz", member(meta, "base", list), strict=False))
+    values = member(meta, "base", list)
+    if len(values) != 3:
+        raise FormatError(f"a root cell has three coordinates, not {len(values)}")
+    axes = dict(zip("xyz", values, strict=True))
     corner = np.array([integer(axes, axis, 0, (1 << MAX_DEPTH) - 1) for axis in "xyz"])
     if (corner & ((1 << depth) - 1)).any():
         raise FormatError(f"the root cell at {corner.tolist()} is not on the grid of its depth")
