@@ -151,7 +151,14 @@ def _contenders(shape: PointCloud | Mesh, options: Options) -> list[Codec]:
 def _split(shape: PointCloud | Mesh, options: Options) -> tiling.Split:
     if isinstance(shape, Mesh):
         return tiling.split_mesh(shape)
-    place = fit(shape.points, step=options.step, bits=options.bits, lossless=options.lossless)
+    place = fit(
+        shape.points,
+        step=options.step,
+        bits=options.bits,
+        lossless=options.lossless,
+        scales=shape.source.get("scales"),
+        offsets=shape.source.get("offsets"),
+    )
     return tiling.split_points(shape, place, options.keep_order)
 
 

@@ -359,3 +359,15 @@ def test_damage_anywhere_in_a_file_of_several_tiles(small_tiles):
         damaged[position] ^= 1 << position % 8
         with pytest.raises(PccError):
             api.decompress(bytes(damaged))
+
+
+def test_scales_of_a_las_file_are_kept_exactly():
+    ticks = np.random.default_rng(3).integers(-(1 << 20), 1 << 20, (500, 3))
+    scales, offsets = [0.0003048006, 1e-7, 0.001], [1.0, 12.5, 0.0]
+    points = ticks * np.array(scales) + np.array(offsets)
+    shape = PointCloud(points, {}, {"format": "las", "scales": scales, "offsets": offsets})
+    data = io.BytesIO()
+    report = api.compress_to(data, shape, api.Options(codec="plain"))
+    back = api.decompress(data.getvalue())
+    assert report.max_error == 0
+    assert sorted(map(tuple, back.points.tolist())) == sorted(map(tuple, points.tolist()))
