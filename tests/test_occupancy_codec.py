@@ -225,14 +225,23 @@ def test_a_damaged_stream_is_refused_or_gives_as_many_points(codec, payload):
                 assert len(voxels) == payload.meta["points"]
 
 
-def test_a_tree_that_explodes_is_stopped(codec):
-    """Noise for a stream: no level may have more nodes than the file says it has voxels."""
-    rng = np.random.default_rng(32)
-    payload = codec.encode(contract.voxel_cloud([[0, 0, 0], [TOP, TOP, TOP]]))
-    stream = rng.bytes(4 * 20_000)
-    meta = payload.meta | {"points": 900, "voxels": 900}
-    with pytest.raises(FormatError):
-        codec.decode(Payload(meta, {"OCCU": stream}))
+def test_a_tree_that_grows_too_large_is_stopped_at_once(codec, payload, monkeypatch):
+    """No level may have more nodes than the file says it has voxels; none below is decoded."""
+    levels = []
+    children = codecs.neighbours.children
+    monkeypatch.setattr(
+        codecs.neighbours, "children", lambda *level: levels.append(level) or children(*level)
+    )
+    with pytest.raises(FormatError, match="beyond the 30 voxels"):
+        codec.decode(Payload(payload.meta | {"voxels": 30}, payload.streams))
+    assert len(levels) < payload.meta["depth"] - 2
+
+
+@pytest.mark.parametrize("tail", [b"\xff" * 12, b"\0" * 8])
+def test_a_stream_that_goes_on_is_refused(codec, payload, tail):
+    streams = payload.streams | {"OCCU": payload.streams["OCCU"] + tail}
+    with pytest.raises(FormatError, match="does not end"):
+        codec.decode(Payload(payload.meta, streams))
 
 
 def test_nothing_is_left_behind_in_torch(codec):
