@@ -32,32 +32,51 @@ def save(
 
 def load_weights(path: Path, model: nn.Module) -> dict[str, Any]:
     """Fills `model` from a checkpoint and returns its JSON state. Raises InputError."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            with torch.no_grad():
-                for name, parameter in model.named_parameters():
-                    parameter.copy_(file.get_tensor(f"model/{name}"))
-            state: dict[str, Any] = json.loads(file.metadata()["state"])
-    except Exception as error:
-        raise InputError(f"{path} is not a checkpoint of this network: {error}") from error
+    tensors, state = _read(path)
+    _fill_weights(path, tensors, model)
     return state
 
 
 def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Fills `model` and `optimizer` from a checkpoint and returns its JSON state."""
-    state = load_weights(path, model)
-    with safe_open(path, framework="pt") as file:
-        names = set(file.keys())
-        for name, parameter in model.named_parameters():
-            prefix = f"optimizer/{name}/"
-            moments = {
-                key.removeprefix(prefix): file.get_tensor(key)
-                for key in names
-                if key.startswith(prefix)
-            }
-            if moments:
-                optimizer.state[parameter] = {
-                    key: value if key == "step" else value.to(parameter.device)
-                    for key, value in moments.items()
-                }
+    """Fills `model` and `optimizer` from a checkpoint, returns its JSON state. InputError."""
+    tensors, state = _read(path)
+    _fill_weights(path, tensors, model)
+    for name, parameter in model.named_parameters():
+        prefix = f"optimizer/{name}/"
+        moments = {
+            key.removeprefix(prefix): tensor
+            for key, tensor in tensors.items()
+            if key.startswith(prefix)
+        }
+        for key, moment in moments.items():
+            if key != "step":
+                moments[key] = _fitting(path, prefix + key, moment, parameter).to(parameter.device)
+        if moments:
+            optimizer.state[parameter] = moments
     return state
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            state = json.loads(file.metadata()["state"])
+    except Exception as error:
+        raise InputError(f"{path} is not a checkpoint: {error}") from error
+    if not isinstance(state, dict):
+        raise InputError(f"{path} is not a checkpoint: its state is no object")
+    return tensors, state
+
+
+def _fill_weights(path: Path, tensors: dict[str, Tensor], model: nn.Module) -> None:
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            key = f"model/{name}"
+            parameter.copy_(_fitting(path, key, tensors.get(key), parameter))
+
+
+def _fitting(path: Path, name: str, tensor: Tensor | None, like: Tensor) -> Tensor:
+    """`tensor` if it has the shape of `like`."""
+    if tensor is None or tensor.shape != like.shape:
+        raise InputError(f"{path} is not a checkpoint of this network: {name} does not fit")
+    return tensor

@@ -114,11 +114,12 @@ def _steps(
     progress: Progress,
 ) -> Iterator[dict[str, float]]:
     """Steps until the budget is spent, each with its values for the log."""
-    while workers.agree(progress.fraction(config)) < 1:
+    while progress.fraction(config) < 1:
         began = time.monotonic()
         values = _step(task, optimizer, config, workers, progress)
         progress.step += 1
-        progress.seconds += time.monotonic() - began
+        # One clock for all: rates and rounding follow it, and would differ between processes.
+        progress.seconds = workers.agree(progress.seconds + time.monotonic() - began)
         yield values
 
 

@@ -28,6 +28,7 @@ from pcc_cli.training.recipes.occupancy import OccupancyRecipe, OccupancyTask
 SETTINGS = "settings.json"
 PACK = "train.pack"
 CODECS = ("occupancy.1",)
+_AT_LEAST_ONE = {"samples", "nodes", "steps", "batch"}  # of the settings; others may be 0
 
 Packed = Callable[[int, int], None]  # training samples that are made, and how many there will be
 Stepped = Callable[[loop.Progress, dict[str, float]], None]
@@ -74,6 +75,9 @@ def _merged(section: Any, values: Any, where: str) -> Any:
         wanted = (int, float) if types[name] is float else types[name]
         if not isinstance(value, wanted) or isinstance(value, bool):
             raise InputError(f"{where}: '{name}' must be of type {types[name].__name__}")
+        least = 1 if name in _AT_LEAST_ONE else 0
+        if wanted is not str and not value >= least:  # refuses NaN, too
+            raise InputError(f"{where}: '{name}' must be at least {least}, not {value}")
     return replace(section, **values)
 
 

@@ -23,7 +23,8 @@ Array = np.ndarray[Any, Any]
 class Sample(Protocol):
     """One training cloud; `datasets.packing` has them."""
 
-    domain: str
+    @property
+    def domain(self) -> str: ...
 
     def voxels(self) -> Array: ...
 
@@ -67,9 +68,9 @@ def _cropped(voxels: Array, nodes: int, rng: np.random.Generator) -> Array:
     order = morton_order(voxels)
     tree = octree.build(voxels[order], depth_of(voxels))
     total = sum(len(codes) for codes in tree.codes)
-    if total <= 1.2 * nodes:
+    keep = max(64, int(len(voxels) * nodes / total)) if total > 1.2 * nodes else len(voxels)
+    if keep >= len(voxels):
         return voxels
-    keep = max(64, int(len(voxels) * nodes / total))
     distance = np.abs(voxels - voxels[rng.integers(len(voxels))]).max(1)
     near = voxels[np.argpartition(distance, keep)[:keep]]
     cropped: Array = near - near.min(0)
