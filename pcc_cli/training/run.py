@@ -90,6 +90,8 @@ def load_settings(out: Path) -> Settings:
         sections = json.loads(path.read_text())
     except ValueError as error:
         raise InputError(f"{path}: is not JSON: {error}") from error
+    if not isinstance(sections, dict):
+        raise InputError(f"{path}: holds no settings")
     return Settings().updated(sections, str(path))
 
 
