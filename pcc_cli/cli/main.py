@@ -18,6 +18,8 @@ def main() -> None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115  (it lives as long as the process)
     # The coder multiplies thousands of tiny matrices: a second BLAS thread would only spin.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # On a busy machine threads that spin while they wait cost several times the work itself.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Imported here: most of the time of `pcc --help` goes into imports, and Ctrl-C may come early.
     from pcc_cli.cli.app import app
 
