@@ -116,6 +116,12 @@ def test_seeds_draw_different_clouds_and_equal_seeds_the_same(tmp_path):
     assert runs[0] == runs[1] != runs[2]
 
 
+def test_every_step_draws_anew(tmp_path):
+    train(Toy(), replace(CONFIG, batch=2), tmp_path)
+    means = [value for _, name, value in rows(tmp_path) if name == "mean"]
+    assert len(set(means)) == 12
+
+
 def test_a_batch_is_the_mean_of_its_clouds(tmp_path):
     """With plain gradients the order of draws within a step is all that matters."""
     task = Toy()

@@ -1,0 +1,144 @@
+"""Training in several processes: gradients are averaged, and all stay equal."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import asdict
+
+import pytest
+import torch
+import trees
+from torch import nn
+
+from pcc_cli import formats
+from pcc_cli.geometry import PointCloud
+from pcc_cli.parallel.distributed import ALONE, Workers, join
+from pcc_cli.training.run import Settings
+
+PAIR = """
+import json, sys
+from pathlib import Path
+import torch
+from torch import nn
+from pcc_cli.parallel.distributed import join
+from pcc_cli.training import loop, run
+
+def workers():
+    group = join()
+    layer = nn.Linear(2, 2)
+    with torch.no_grad():
+        layer.weight.fill_(group.rank + 1.0)
+    group.share(layer.parameters())
+    shared = layer.weight[0, 0].item()
+    layer.weight.grad = torch.full((2, 2), 2.0 * group.rank)  # and none for the bias
+    if group.is_first:
+        layer.bias.grad = torch.ones(2)
+    group.average_gradients(layer.parameters())
+    agreed = group.agree(group.rank + 0.1)
+    group.wait()
+    print(json.dumps([group.rank, group.count, group.is_first, shared,
+                      layer.weight.grad.tolist(), layer.bias.grad.tolist(), agreed]))
+    group.leave()
+
+def train(out, *data):
+    last = []
+    real = loop._step
+    def step(task, *rest):
+        last[:] = [task]
+        return real(task, *rest)
+    loop._step = step
+    settings = run.Settings().updated(json.loads(Path(out, "wanted.json").read_text()), "test")
+    progress = run.start(settings, [Path(path) for path in data], Path(out, "run"), device="cpu")
+    weights = torch.cat([p.detach().flatten() for p in last[0].layers.parameters()])
+    print(json.dumps([progress.step, weights.double().sum().item(), weights[:5].tolist()]))
+
+workers()
+train(*sys.argv[1:])
+"""
+
+
+def pair(*arguments: str) -> list:
+    """The two lines that each of two processes of one run prints, by rank."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": "2",
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", PAIR, *arguments],
+            env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        results = [process.communicate(timeout=120) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    for process, (_, errors) in zip(processes, results, strict=True):
+        assert process.returncode == 0, errors
+    return [[json.loads(line) for line in printed.splitlines()[-2:]] for printed, _ in results]
+
+
+SECTIONS = {
+    "data": {"samples": 2},
+    "recipe": {"nodes": 200},
+    "network": {"channels": 8, "hidden": 16, "blocks": 1},
+    "train": {"steps": 100_000, "minutes": 0.015, "warmup": 1, "decay_from": 0.0},
+}
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory):
+    """(the folder of a run by two processes, what each printed)."""
+    folder = tmp_path_factory.mktemp("pair")
+    data = folder / "data"
+    data.mkdir()
+    cloud = PointCloud(trees.surface(4).astype("f4"))
+    (data / "cloud.ply").write_bytes(formats.write(".ply", cloud))
+    (folder / "wanted.json").write_text(json.dumps(SECTIONS))
+    return folder / "run", pair(str(folder), str(data))
+
+
+def test_two_processes_share_average_and_agree(printed):
+    for rank, (found, _) in enumerate(printed[1]):
+        assert found == [
+            rank, 2, rank == 0, 1.0, [[1.0, 1.0], [1.0, 1.0]], [0.5, 0.5], pytest.approx(0.1)
+        ]  # fmt: skip
+
+
+def test_two_processes_train_one_network(printed):
+    """Each on its own clouds, by a budget in minutes: every process has its own clock, and still
+    all do the same steps at the same rates. One set of files, made once."""
+    folder, ((_, first), (_, second)) = printed
+    assert first == second and first[0] > 1
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "checkpoint.safetensors", "log.csv", "model", "settings.json", "train.pack",
+    ]  # fmt: skip
+    wanted = Settings().updated(SECTIONS, "test")
+    assert json.loads((folder / "settings.json").read_text()) == asdict(wanted)
+
+
+def test_one_process_is_alone(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert join() is ALONE and Workers() == ALONE and ALONE.is_first
+    layer = nn.Linear(2, 1)
+    layer.weight.grad = torch.tensor([[3.0, 4.0]])
+    ALONE.share(layer.parameters())
+    ALONE.average_gradients(layer.parameters())
+    assert layer.weight.grad.tolist() == [[3.0, 4.0]] and layer.bias.grad is None
+    assert ALONE.agree(0.3) == 0.3
+    ALONE.wait()
+    ALONE.leave()
