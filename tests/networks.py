@@ -42,9 +42,9 @@ def steps(
     """(logits of each stage, state for the children) of every level of `tree`."""
     kind = torch.uint8 if isinstance(layers, IntegerLayers) else torch.bfloat16
     state = torch.zeros(1, config.channels, dtype=kind, device=device)
-    with torch.no_grad():
-        for level, codes, parent_codes in trees.levels_of(tree, device):
+    for level, codes, parent_codes in trees.levels_of(tree, device):
+        with torch.no_grad():  # not around the yield: that would switch gradients off for others
             step = LevelStep(config, layers, level, state, parent_codes)
             logits = [step.predict(stage, codes) for stage in range(STAGES)]
             state = step.state(codes)
-            yield logits, state
+        yield logits, state

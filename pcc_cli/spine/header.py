@@ -104,12 +104,14 @@ class Header:
         """Names are unique within a role; residuals are there exactly when the grid has them."""
         names = Counter((column.role, column.name) for column in self.columns)
         roles = Counter(column.role for column in self.columns)
-        residuals = 3 if self.grid and self.grid.residual else 0
+        residuals = set("xyz") if self.grid and self.grid.residual else set()
         if any(count > 1 for count in names.values()) or roles["order"] > 1:
             raise FormatError("the file lists a column twice")
         if self.kind == "mesh" and self.tiles != 1:
             raise FormatError(f"a mesh is one tile, not {self.tiles}")
-        if roles["residual"] != residuals or (self.kind == "points" and roles["face"]):
+        if {name for role, name in names if role == "residual"} != residuals or (
+            self.kind == "points" and roles["face"]
+        ):
             raise FormatError("the columns of the file do not fit its kind and grid")
 
 

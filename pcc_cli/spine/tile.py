@@ -117,6 +117,8 @@ def open_tile(number: int, sections: Sequence[Section], header: Header) -> Store
         raise FormatError(f"tile {number} has no description")
     record = load_json(found.pop(RECORD), f"the description of tile {number}")
     integer(record, "points", 0, POINTS_LIMIT[header.kind])
+    for name, kind in (("codec", str), ("config", dict), ("meta", dict), ("digest", str)):
+        member(record, name, kind)
     streams = member(record, "streams", list)
     if not all(isinstance(name, str) and name in found for name in streams):
         raise FormatError(f"tile {number} lacks one of its streams")
