@@ -79,8 +79,9 @@ class Mesh:
         if len(self.face_indices):
             low, high = int(self.face_indices.min()), int(self.face_indices.max())
             if low < 0 or high >= len(self.points):
-                raise InputError(f"a face names vertex {low if low < 0 else high}; "
-                                 f"there are {len(self.points)}")
+                raise InputError(
+                    f"a face names vertex {low if low < 0 else high}; there are {len(self.points)}"
+                )
         _check_columns(self.attributes, len(self.points), "vertex")
         _check_columns(self.face_attributes, len(self.face_sizes), "face")
 

@@ -26,7 +26,7 @@ WORD_BYTES = 4
 
 # `coders` is looked up when a coder is made, so that tests can put `reference` in its place.
 try:
-    import constriction  # type: ignore[import-untyped]
+    import constriction
 except ImportError:  # no wheel for this platform
     coders: Any = reference
     _MODEL: Any = None

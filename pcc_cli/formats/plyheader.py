@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from plyfile import (  # type: ignore[import-untyped]
+from plyfile import (
     PlyData,
     PlyListProperty,
     PlyParseError,
