@@ -99,8 +99,6 @@ def test_a_signal_leaves_nothing_behind(tmp_path: Path, number: int, code: int) 
         cwd=tmp_path,
         env=ENVIRONMENT,
         stderr=subprocess.PIPE,
-        # Under nohup the tests, and so pcc, would go on at SIGHUP.
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL) and None,
     )
     with fifo.open("wb"):  # opens when pcc reads it, which then waits for us
         process.send_signal(number)
