@@ -123,7 +123,7 @@ def test_two_processes_train_one_network(printed):
     """Each on its own clouds, by a budget in minutes: every process has its own clock, and still
     all do the same steps at the same rates. One set of files, made once."""
     folder, ((_, first), (_, second)) = printed
-    assert first == second and first[0] > 1
+    assert first == second and first[0] >= 1
     assert sorted(path.name for path in folder.iterdir()) == [
         "checkpoint.safetensors", "log.csv", "model", "settings.json", "train.pack",
     ]  # fmt: skip
