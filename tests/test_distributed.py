@@ -20,7 +20,7 @@ from pcc_cli.parallel.distributed import ALONE, Workers, join
 from pcc_cli.training.run import Settings
 
 PAIR = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 import torch
 from torch import nn
@@ -57,19 +57,22 @@ def train(out, *data):
     print(json.dumps([progress.step, weights.double().sum().item(), weights[:5].tolist()]))
 
 workers()
+os.environ["MASTER_PORT"] = os.environ["SECOND_PORT"]  # a group that ends may hold its own a while
 train(*sys.argv[1:])
 """
 
 
 def pair(*arguments: str) -> list:
     """The two lines that each of two processes of one run prints, by rank."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    with socket.socket() as one, socket.socket() as other:
+        for probe in (one, other):
+            probe.bind(("127.0.0.1", 0))
+        ports = [str(probe.getsockname()[1]) for probe in (one, other)]
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
+        "MASTER_PORT": ports[0],
+        "SECOND_PORT": ports[1],
         "WORLD_SIZE": "2",
     }
     processes = [

@@ -127,9 +127,32 @@ def test_self_check_refuses_a_wrong_product(wrong, inputs, monkeypatch):
     assert not self_check("int8", inputs, CPU)
 
 
-def test_the_fastest_exact_backend_is_taken(monkeypatch):
+@pytest.fixture
+def ranked(monkeypatch):
+    """The backends take as long as their place in BACKENDS says, whatever this machine does."""
+    monkeypatch.setattr(
+        layers_module, "_seconds", lambda backend, *_: float(BACKENDS.index(backend))
+    )
+
+
+def test_the_fastest_backend_is_taken(monkeypatch):
     twins = networks.twins()
     assert choose_backend(twins, CPU) in BACKENDS
+    for fastest in BACKENDS:
+        monkeypatch.setattr(
+            layers_module, "_seconds", lambda backend, *_, best=fastest: float(backend != best)
+        )
+        assert IntegerLayers(twins, CPU).backend == fastest
+
+
+def test_products_are_timed():
+    weight = torch.ones(64, 8, dtype=torch.int8)
+    assert all(0 < layers_module._seconds(backend, weight, CPU) < 10 for backend in BACKENDS)
+
+
+@pytest.mark.usefixtures("ranked")
+def test_backends_that_fail_their_check_are_left_out(monkeypatch):
+    twins = networks.twins()
     for broken, expected in (((), "int8"), (("int8",), "float32"), (BACKENDS[:2], "float64")):
         monkeypatch.setattr(
             layers_module, "self_check", lambda backend, *_, broken=broken: backend not in broken
@@ -140,6 +163,7 @@ def test_the_fastest_exact_backend_is_taken(monkeypatch):
         IntegerLayers(twins, CPU)
 
 
+@pytest.mark.usefixtures("ranked")
 def test_one_width_that_fails_is_enough(monkeypatch):
     real, twins = layers_module.self_check, networks.twins()
     width = max(len(layer.weight) for layer in twins.values())
@@ -150,6 +174,26 @@ def test_one_width_that_fails_is_enough(monkeypatch):
             (backend, inputs) != ("int8", width) and real(backend, inputs, device)
         ),
     )
+    assert choose_backend(twins, CPU) == "float32"
+
+
+@pytest.mark.usefixtures("ranked")
+@pytest.mark.parametrize("when", ["random rows", "the largest row"])
+def test_a_backend_that_fails_on_the_weights_themselves_is_left_out(when, monkeypatch):
+    """Wrong by one for one weight of one layer, only where the generic check cannot see it."""
+    real, twins = layers_module.make_product, networks.twins()
+    victim = twins["refresh2"].weight
+
+    def make(weight, backend):
+        product = real(weight, backend)
+        if backend != "int8" or not torch.equal(weight, victim):
+            return product
+        if when == "random rows":
+            return lambda x: product(x) + 1
+        return lambda x: product(x) + (x == ACTIVATION_MAX).all(1, keepdim=True)
+
+    monkeypatch.setattr(layers_module, "make_product", make)
+    assert self_check("int8", len(victim), CPU)
     assert choose_backend(twins, CPU) == "float32"
 
 
