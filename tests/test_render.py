@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from pcc_cli import formats
-from pcc_cli.errors import OutputError
+from pcc_cli.errors import InputError, OutputError
 from pcc_cli.evaluation.report import compare
+from pcc_cli.evaluation.report import triangles as triangles_module
 from pcc_cli.evaluation.report.lettering import draw_text, text_width
 from pcc_cli.evaluation.report.render import Camera, encode_png, render, write_png
+from pcc_cli.evaluation.report.slices import render_slices
 from pcc_cli.evaluation.report.surface import estimated_normals, spacing
-from pcc_cli.evaluation.report.triangles import fan
+from pcc_cli.evaluation.report.triangles import corner_normals, fan
 from pcc_cli.geometry import Array, Mesh, PointCloud, VoxelCloud
 
 FRONT = Camera(position=(0.0, -10.0, 0.0), target=(0.0, 0.0, 0.0), fov_deg=90.0,
@@ -210,6 +212,64 @@ def test_near_faces_hide_far_ones_and_colours_run_between_corners() -> None:
     assert image[50, 50, 0] > 150 and image[50, 50, 1] < 10
     column = image[32:68, 36, 1]  # left of the near square, from the top down
     assert image[50, 36, 0] < 10 and (np.diff(column) <= 1).all() and np.ptp(column) > 100
+
+
+def test_a_long_thin_triangle_takes_no_more_work_than_its_pixels() -> None:
+    camera = FRONT.enlarged(4)
+    ends = np.linspace(-9.0, 9.0, 2000)
+    points = np.stack([ends, np.zeros(2000), ends[::-1]], axis=1)
+    points[1::2, 0] += 0.01
+    triangles = np.stack([np.arange(1, 1998), np.zeros(1997, int), np.full(1997, 1999)], axis=1)
+    pairs = sum(
+        len(rows)
+        for rows, *_ in triangles_module._fragments(camera.project(points)[triangles], camera)
+    )
+    assert 0 < pairs < 4 * 400 * len(triangles)  # their boxes hold 100 times as many
+
+
+def test_an_edge_of_a_box_is_sharp_and_a_gentle_fold_is_smooth() -> None:
+    corners = np.array([(x, y, z) for x in (0.0, 1.0) for y in (0.0, 1.0) for z in (0.0, 1.0)])
+    rings = np.array([(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1),
+                      (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)])  # fmt: skip
+    faces = fan(np.full(6, 4), rings.ravel())
+    normals = corner_normals(corners, faces)
+    assert np.allclose(np.abs(normals).max(axis=2), 1.0)  # each along an axis
+    fan_of = np.array([(0.0, 0.0, 0.2), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0)])
+    smooth = corner_normals(fan_of, np.array([(0, 1, 2), (0, 2, 3)]))
+    assert np.allclose(smooth[0, 0], smooth[1, 0])  # the vertex they share
+
+
+def test_a_transparent_picture_leaves_the_background_to_the_page() -> None:
+    cloud = coloured(wall(10.0, 4.0), (200, 30, 20))
+    image = render(cloud, FRONT, transparent=True)
+    assert image.shape == (100, 100, 4)
+    assert image[50, 50].tolist() == pytest.approx([200, 30, 20, 255], abs=2)
+    assert image[2, 2, 3] == 0
+
+
+def test_points_that_thin_out_still_close_and_dust_stays_small() -> None:
+    random = np.random.default_rng(5)
+    across = random.uniform(-1.0, 1.0, 9000)
+    points = np.stack([4.0 * np.sign(across) * across**2, np.zeros(9000),
+                       random.uniform(-4.0, 4.0, 9000)], axis=1)  # fmt: skip
+    red = reddish(render(coloured(points, (220, 30, 20)), FRONT))
+    assert red[34:66, 34:66].mean() > 0.995
+    dust = np.array([(9.0, 0.0, 9.0), (-9.0, 0.0, 9.0)])
+    red = reddish(render(coloured(np.concatenate([points, dust]), (220, 30, 20)), FRONT))
+    assert 1 <= red[:20, 60:].sum() < 40
+
+
+def test_slices_show_where_a_volume_is_bright() -> None:
+    volume = np.zeros((20, 30, 40), np.float32)
+    volume[15:, :, :] = 1.0
+    image = render_slices(volume, 80)
+    assert image.shape[1] == 3 * 96
+    panels = np.split(image, 3, axis=1)
+    assert (panels[0][48, 30:60] < 40).all()  # across z, at its middle: z = 10 is dark
+    panel = panels[1].astype(int)  # z runs upwards
+    assert panel[30, 48, 0] > 200 and panel[60, 48, 0] < 40
+    with pytest.raises(InputError, match="z, y, x"):
+        render_slices(np.zeros((3, 3)))
 
 
 def test_polygons_become_fans() -> None:

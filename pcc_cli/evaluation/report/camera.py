@@ -42,14 +42,16 @@ class Camera:
         width: int = 800,
         height: int = 800,
         margin: float = 0.08,
+        inner: float = 1.0,
     ) -> Camera:
         """The camera that shows all of `shape`, as large as `margin` of the frame allows.
 
         azimuth : degrees about `up`; with `up` = z, 0 looks from +x and 90 from +y
         elevation : degrees above the horizon
         margin : part of the frame that stays free on every side
+        inner : part of the points, those nearest to the middle, that must be seen
         """
-        points = _some_points(shape)
+        points = _inner(_some_points(shape), inner)
         back = _direction(np.array(up, dtype=np.float64), azimuth, elevation)
         axes = _axes(-back, up)
         limit = (1.0 - 2.0 * margin) * np.tan(np.radians(fov_deg) / 2.0)
@@ -97,6 +99,12 @@ def _some_points(shape: Shape) -> Array:
     if not len(points):
         return np.zeros((1, 3))
     return points[:: 1 + len(points) // _MOST_FITTED]
+
+
+def _inner(points: Array, part: float) -> Array:
+    """The `part` of the points (n, 3) that lies nearest to their median."""
+    away = np.linalg.norm(points - np.median(points, axis=0), axis=1)
+    return points[away <= np.quantile(away, part)]
 
 
 def _vector(values: Array) -> Vector:

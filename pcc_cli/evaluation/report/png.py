@@ -1,4 +1,4 @@
-"""The smallest PNG writer: 8-bit RGB, one IDAT chunk, rows filtered for a good deflate."""
+"""The smallest PNG writer: 8-bit RGB or RGBA, one IDAT chunk, rows filtered for a good deflate."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from pcc_cli.errors import OutputError
 from pcc_cli.geometry import Array
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_FORMS = {(3,): 2, (4,): 6}  # shape of a pixel -> colour type
 _PAETH = 4  # the filter byte of every row: smooth pictures shrink most with it
 
 
 def encode_png(image: Array) -> bytes:
-    """The PNG file that shows `image`, (h, w, 3) uint8."""
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-        raise OutputError(f"an image must be (h, w, 3) uint8, not {image.shape} {image.dtype}")
-    height, width = image.shape[:2]
-    rows = np.empty((height, 1 + 3 * width), dtype=np.uint8)
+    """The PNG file that shows `image`, (h, w, 3) or, with opacity, (h, w, 4) uint8."""
+    form = image.shape[2:]
+    if form not in _FORMS or image.dtype != np.uint8 or not image.size:
+        raise OutputError(f"an image must be (h, w, 3 or 4) uint8, not {image.shape} {image.dtype}")
+    height, width, channels = image.shape
+    rows = np.empty((height, 1 + channels * width), dtype=np.uint8)
     rows[:, 0] = _PAETH
     rows[:, 1:] = (image - _paeth(image)).reshape(height, -1)
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, _FORMS[form], 0, 0, 0)
     body = zlib.compress(rows.tobytes(), 9)
     return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
 
 
 def write_png(path: Path, image: Array) -> None:
-    """Write `image`, (h, w, 3) uint8, to `path`."""
+    """Write `image`, as in `encode_png`, to `path`."""
     try:
         Path(path).write_bytes(encode_png(image))
     except OSError as error:

@@ -6,6 +6,7 @@ import numpy as np
 
 from pcc_cli.evaluation.report.camera import Camera
 from pcc_cli.evaluation.report.frame import blurred
+from pcc_cli.evaluation.report.ramp import HEIGHT
 from pcc_cli.geometry import Array
 
 Columns = dict[str, Array]
@@ -40,6 +41,14 @@ def normals_of(columns: Columns) -> Array | None:
 def clay(count: int) -> Array:
     """(count, 3) float32, the one colour of shapes that have none."""
     return np.broadcast_to(np.array(_CLAY, dtype=np.float32), (count, 3))
+
+
+def by_height(heights: Array) -> Array:
+    """(n, 3) float32: colours from low to high; of clay where all are as high."""
+    low, high = np.quantile(heights, (0.01, 0.99)) if len(heights) else (0.0, 0.0)
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
+        return clay(len(heights))
+    return HEIGHT.colours((heights - low) / (high - low))
 
 
 def lit(colours: Array, points: Array, normals: Array, camera: Camera) -> Array:

@@ -5,32 +5,59 @@ from __future__ import annotations
 import numpy as np
 
 from pcc_cli.geometry import Array
+from pcc_cli.tree.morton import morton_order
 
-_POINTS_IN_CELL = 16.0
-_CELLS_PER_AREA = 1.5  # a plane of random direction crosses that many cells per cell-sized area
+_BESIDE = 6  # points before and after one in Morton order that may be its neighbours
+_RANK = 3  # of these: it is about as far as the fourth nearest of all
+_RUN = 16  # points in Morton order that share one spacing
+_UNEVEN = 5.0  # no spacing differs more than that from the median: dust is no surface
 _CELL = 4.0  # size of the cells whose points share a normal, in spacings
 _SHIFTS = (0.0, 0.25, 0.5, 0.75)  # of the cells, in cells: their mean hides the cells
 
 
-def spacing(points: Array) -> float:
-    """About the distance between neighbours on the surface that `points` (n, 3) sample.
+def spacings(points: Array) -> Array:
+    """(n,) float64: about how far each of `points` (n, 3) is from those around it on the surface.
 
-    The area comes from the number of cells that hold points, so that clusters and repeated
-    points count little. 1.0 when all points coincide, or there are none.
+    From the distances between neighbours in Morton order: about that to the fourth nearest point
+    (exact search takes four times as long). 1.0 when all points coincide.
     """
-    if not len(points):
-        return 1.0
-    low = points.min(0)
-    extent = float((points - low).max())
+    extent = float(np.ptp(points, axis=0).max()) if len(points) else 0.0
     if extent == 0.0:
-        return 1.0
-    for halvings in range(1, 21):
-        size = extent / 2.0**halvings
-        cells = ((points - low) / size).astype(np.int64) @ (1, 1 << 21, 1 << 42)
-        occupied = len(np.unique(cells))
-        if len(points) <= _POINTS_IN_CELL * occupied:
-            break
-    return size * float(np.sqrt(occupied / (_CELLS_PER_AREA * len(points))))
+        return np.ones(len(points))
+    places = (points - points.min(0)) / extent
+    order = morton_order((places * ((1 << 16) - 1)).astype(np.int64))
+    distances = extent * _distances(places[order].astype(np.float32))
+    # Of a run of points the median: in Morton order some neighbours are missed here and there.
+    runs = np.pad(distances, (0, -len(distances) % _RUN), mode="edge").reshape(-1, _RUN)
+    middle = np.repeat(np.median(runs, axis=1), _RUN)[: len(distances)]
+    found = np.empty(len(points))
+    found[order] = middle
+    usual = float(np.median(found))
+    return np.clip(found, usual / _UNEVEN, usual * _UNEVEN)
+
+
+def spacing(points: Array) -> float:
+    """The median of `spacings`; 1.0 when there are no points."""
+    return float(np.median(spacings(points))) if len(points) else 1.0
+
+
+def _distances(places: Array) -> Array:
+    """(n,): from each of `places` to the `_RANK`-th nearest of those beside it; itself not counted.
+
+    Where there are not as many, to the farthest of them.
+    """
+    squares = np.full((len(places), 2 * _BESIDE), np.inf, dtype=np.float32)
+    for away in range(1, min(_BESIDE, len(places) - 1) + 1):
+        square = ((places[away:] - places[:-away]) ** 2).sum(1)
+        square[square == 0.0] = np.inf
+        squares[away:, 2 * away - 2] = square
+        squares[:-away, 2 * away - 1] = square
+    lowest = np.sort(np.partition(squares, _RANK - 1, axis=1)[:, :_RANK], axis=1)
+    last = np.maximum(np.isfinite(lowest).sum(1) - 1, 0)
+    square = lowest[np.arange(len(places)), last]
+    known = np.isfinite(square)
+    square[~known] = np.median(square[known]) if known.any() else 1.0
+    return np.sqrt(square)
 
 
 def estimated_normals(points: Array) -> Array:

@@ -10,7 +10,8 @@ from pcc_cli.evaluation.report.camera import Camera
 from pcc_cli.evaluation.report.frame import Frame
 from pcc_cli.geometry import Array
 
-_CHUNK = 1 << 21  # (triangle, pixel) pairs at a time: bounds the memory
+_CREASE = 0.85  # cosine of the angle from which an edge is sharp
+_CHUNK = 1 << 20  # (triangle, pixel) pairs at a time: bounds the memory
 
 
 def fan(face_sizes: Array, face_indices: Array) -> Array:
@@ -23,75 +24,127 @@ def fan(face_sizes: Array, face_indices: Array) -> Array:
     return face_indices[corners]
 
 
-def vertex_normals(points: Array, triangles: Array) -> Array:
-    """(n, 3) float64, unit: of the triangles around each vertex, weighted by their area."""
+def corner_normals(points: Array, triangles: Array) -> Array:
+    """(t, 3, 3) float64, unit: at each corner that of the vertex, or of the face at a crease.
+
+    That of a vertex is the mean over the triangles around it, weighted by their angle there.
+    """
     corners = points[triangles]
-    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.zeros((len(points), 3))
+    flat = unit(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
+    sides = unit(np.roll(corners, -1, axis=1) - corners)
+    cosines = np.einsum("tcx,tcx->tc", sides, -np.roll(sides, 1, axis=1))
+    angles = np.arccos(np.clip(cosines, -1.0, 1.0))
+    sums = np.zeros((len(points), 3))
     for corner in range(3):
-        np.add.at(normals, triangles[:, corner], across)
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
+        np.add.at(sums, triangles[:, corner], angles[:, corner, None] * flat)
+    smooth, flat = unit(sums)[triangles], flat[:, None]
+    creased = np.einsum("tcx,tcx->tc", smooth, np.broadcast_to(flat, smooth.shape)) < _CREASE
+    return np.where(creased[..., None], flat, smooth)
 
 
 def draw_triangles(points: Array, triangles: Array, colours: Array, camera: Camera) -> Frame:
-    """The frame that shows `triangles` (t, 3) of `points` (n, 3), `colours` (n, 3) interpolated.
+    """The frame that shows `triangles` (t, 3) of `points` (n, 3).
+
+    colours : (t, 3, 3) of the corners, mixed in between
 
     Triangles that reach behind the camera are left out.
     """
     seen = camera.project(points)
-    triangles = triangles[(seen[triangles, 2] > 0).all(1)]
+    before = (seen[triangles, 2] > 0).all(1)
+    corners, colours = seen[triangles[before]], colours[before]
     size = camera.width * camera.height
     depth = np.full(size, np.inf)
     colour = np.zeros((size, 3), dtype=np.float32)
-    for rows, pixels, weights, depths in _fragments(seen, triangles, camera):
+    for rows, pixels, weights, depths in _fragments(corners, camera):
         np.minimum.at(depth, pixels, depths)
         won = depths == depth[pixels]
         rows, pixels, weights, depths = rows[won], pixels[won], weights[won], depths[won]
-        corners = triangles[rows]
         # Perspective: what is linear on the screen is the value over the depth.
-        parts = weights * depths[:, None] / seen[corners, 2]
-        colour[pixels] = np.einsum("nk,nkc->nc", parts, colours[corners])
+        parts = weights * depths[:, None] / corners[rows, :, 2]
+        colour[pixels] = np.einsum("nk,nkc->nc", parts, colours[rows])
     shape = (camera.height, camera.width)
     return Frame(depth.reshape(shape).astype(np.float32), colour.reshape(*shape, 3))
 
 
-def _fragments(
-    seen: Array, triangles: Array, camera: Camera
-) -> Iterator[tuple[Array, Array, Array, Array]]:
-    """(rows of `triangles`, flat pixels, weights (., 3), depths) of the covered pixel centres."""
-    places = seen[triangles, :2]
-    frame = np.array([camera.width, camera.height])
-    low = np.clip(np.ceil(places.min(1) - 0.5), 0, frame).astype(np.int64)
-    high = np.clip(np.floor(places.max(1) - 0.5) + 1, 0, frame).astype(np.int64)
-    counts = np.prod(np.maximum(high - low, 0), axis=1)
+def _fragments(corners: Array, camera: Camera) -> Iterator[tuple[Array, Array, Array, Array]]:
+    """(rows of `corners`, flat pixels, weights (., 3), depths) of the covered pixel centres.
+
+    By the lines that a triangle crosses, and on each by the pixels between its sides: a long
+    thin triangle takes no more work than the pixels it covers.
+    """
+    heights = corners[..., 1]
+    top = np.clip(np.ceil(heights.min(1) - 0.5), 0, camera.height).astype(np.int64)
+    end = np.clip(np.floor(heights.max(1) - 0.5) + 1, 0, camera.height).astype(np.int64)
+    for owner, place in _expanded(end - top):
+        line = top[owner] + place
+        left, right = _span(corners[owner], line + 0.5)
+        first = np.clip(np.ceil(left - 0.5), 0, camera.width).astype(np.int64)
+        last = np.clip(np.floor(right - 0.5) + 1, 0, camera.width).astype(np.int64)
+        for span, step in _expanded(last - first):
+            yield _covered(owner[span], first[span] + step, line[span], corners, camera.width)
+
+
+def _expanded(counts: Array) -> Iterator[tuple[Array, Array]]:
+    """(row, 0 .. count - 1) for each row and each of its `counts`, some rows at a time."""
+    counts = np.maximum(counts, 0)
     ends = np.cumsum(counts)
     start = 0
-    while start < len(triangles):
+    while start < len(counts):
         done = ends[start - 1] if start else 0
         stop = max(int(np.searchsorted(ends, done + _CHUNK, side="right")), start + 1)
         rows = np.repeat(np.arange(start, stop), counts[start:stop])
-        place = np.arange(len(rows)) - np.repeat(
-            ends[start:stop] - counts[start:stop] - done, counts[start:stop]
-        )
-        yield _covered(rows, place, seen, triangles, low, high, camera.width)
+        yield rows, np.arange(len(rows)) - (ends[rows] - counts[rows] - done)
         start = stop
 
 
+def _span(corners: Array, height: Array) -> tuple[Array, Array]:
+    """Left and right (n,) where the line at `height` (n,) crosses the triangles (n, 3, 3)."""
+    left, right = np.full(len(height), np.inf), np.full(len(height), -np.inf)
+    for k in range(3):
+        a, b = corners[:, k], corners[:, (k + 1) % 3]
+        rise = b[:, 1] - a[:, 1]
+        part = (height - a[:, 1]) / np.where(rise == 0, np.inf, rise)
+        crossed = (rise != 0) & (part >= 0) & (part <= 1)
+        across = a[:, 0] + part * (b[:, 0] - a[:, 0])
+        left = np.where(crossed, np.minimum(left, across), left)
+        right = np.where(crossed, np.maximum(right, across), right)
+    empty = left > right
+    return np.where(empty, 0.0, left), np.where(empty, -1.0, right)
+
+
 def _covered(
-    rows: Array, place: Array, seen: Array, triangles: Array, low: Array, high: Array, width: int
+    owner: Array, column: Array, line: Array, corners: Array, width: int
 ) -> tuple[Array, Array, Array, Array]:
-    """The candidates that lie inside: `place` counts pixels of the box of triangle `rows`."""
-    across = high[rows, 0] - low[rows, 0]
-    column, line = low[rows, 0] + place % across, low[rows, 1] + place // across
+    """What the pixels at `column` and `line` see of the triangles `owner`."""
     spot = np.stack([column, line], axis=1) + 0.5
-    corners = seen[triangles[rows]]
-    a, b, c = (corners[:, k, :2] - spot for k in range(3))
+    seen = corners[owner]
+    a, b, c = (seen[:, k, :2] - spot for k in range(3))
     parts = np.stack([_cross(b, c), _cross(c, a), _cross(a, b)], axis=1)
     area = parts.sum(1)
     inside = ((parts >= 0).all(1) | (parts <= 0).all(1)) & (area != 0)
     weights = parts[inside] / area[inside, None]
-    depths = 1.0 / (weights / corners[inside, :, 2]).sum(1)
-    return rows[inside], (line * width + column)[inside], weights, depths
+    depths = 1.0 / (weights / seen[inside, :, 2]).sum(1)
+    return owner[inside], (line * width + column)[inside], weights, depths
+
+
+def spread(points: Array, triangles: Array, count: int) -> Array:
+    """(count, 3): places spread evenly over the surface, always the same ones."""
+    if not len(triangles):
+        return points[:0]
+    a, b, c = (points[triangles[:, k]] for k in range(3))
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    ends = np.cumsum(area)
+    random = np.random.default_rng(0)
+    rows = np.searchsorted(ends, random.uniform(0.0, ends[-1], count), side="right")
+    rows = np.minimum(rows, len(triangles) - 1)
+    u, v = random.uniform(size=(2, count, 1))
+    u, v = np.where(u + v > 1.0, 1.0 - u, u), np.where(u + v > 1.0, 1.0 - v, v)
+    return a[rows] + u * (b - a)[rows] + v * (c - a)[rows]
+
+
+def unit(vectors: Array) -> Array:
+    """`vectors` (..., 3) with length 1; those without any stay 0."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-300)
 
 
 def _cross(a: Array, b: Array) -> Array:
