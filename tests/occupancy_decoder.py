@@ -320,30 +320,48 @@ class Stage:
         v = np.maximum(p * (65536 - p) >> 20, 4)
         a = self.matrices[begun]
         a += (x * v) @ x.T - (a >> 16) * (5243 * len(bits) >> 11)
-        damped = [[int(e) for e in row] for row in a + (np.eye(17, dtype=int) * 100 << 28)]
-        d = solve(damped, [int(g) << 20 for g in x @ ((bits << 16) - p)])
-        step = np.array([min(max(e, -32768), 32768) for e in d])
+        damped = [[float(e) for e in row] for row in a + (np.eye(17, dtype=int) * 100 << 28)]
+        d = solve(damped, [float(int(g) << 20) for g in x @ ((bits << 16) - p)])
+        step = np.array([math.floor(min(max(e, -32768), 32768)) for e in d])
         self.weights[begun] = np.clip(self.weights[begun] + step, -524288, 524288)
 
 
 def solve(matrix, right):
-    """[8]"""
-    size = len(right)
-    for k in range(size):
-        for i in range(k + 1, size):
-            f = (matrix[k][i] << 24) // matrix[k][k]
-            for j in range(i, size):
-                matrix[i][j] -= f * matrix[k][j] >> 24
-            right[i] -= f * right[k] >> 24
-    d = [0] * size
-    for k in reversed(range(size)):
-        d[k] = (right[k] - sum(matrix[k][j] * d[j] for j in range(k + 1, size))) // matrix[k][k]
-    return d
+    """[8] Python's floats are binary64, rounded after each operation."""
+    system = [[*row, r] for row, r in zip(matrix, right, strict=True)]
+    for k, pivot in enumerate(system):
+        scaled = [number / pivot[k] for number in pivot]
+        for i, row in enumerate(system):
+            system[i] = [a - row[k] * q for a, q in zip(row, scaled, strict=True)]
+        system[k] = scaled
+    return [row[-1] for row in system]
 
 
-def decode_tree(data, depth, voxels, network):
-    """[3] and [9] The cells of level `depth`, and how many bits were coded."""
-    stream, stages, coded = Stream(data), [Stage(s) for s in range(8)], 0
+class Certain:
+    """[9] The counts of one stage by which bits are certain."""
+
+    def __init__(self, rarest):
+        self.rarest = rarest
+        self.counts = Counts(np.full(79, 1024), np.full(79, 2048), 8388608)
+
+    def bins(self, log_odds):
+        return np.clip((log_odds + 32) // 64 + 39, 0, 78)
+
+    def are(self, bins):
+        ratio = self.counts.ratio(bins)
+        return np.minimum(ratio, 65536 - ratio) < self.rarest
+
+    def ones(self, bins):
+        return np.clip(self.counts.ratio(bins), 2, 65534).tolist()
+
+    def learn(self, bins, bits):
+        self.counts.learn(bins, bits, 1024)
+
+
+def decode_tree(data, rarest, depth, voxels, network):
+    """[3] and [9] The cells of level `depth`, and numbers of bits: mixed, certain in one stage."""
+    stream, stages, coded, quick = Stream(data), [Stage(s) for s in range(8)], 0, 0
+    certain = [Certain(rarest) for _ in range(8)]
     level = Level([(0, 0, 0)], np.array([0]), np.array([0]), np.array([255]))
     state = np.zeros((1, network.channels), int)
     for _ in range(depth):
@@ -355,19 +373,28 @@ def decode_tree(data, depth, voxels, network):
             log_odds = network.log_odds(s, features, codes | 128, level)
             known, bits = known_at(level, codes, s), np.ones_like(codes)
             rows = np.flatnonzero((codes > 0) | (s < 7))
+            bins = certain[s].bins(log_odds)
+            are_certain = certain[s].are(bins)
+            surely, rows = rows[are_certain[rows]], rows[~are_certain[rows]]
+            quick = max(quick, len(surely))
+            while len(surely):
+                block, surely = surely[:16384], surely[16384:]
+                bits[block] = [stream.bit(one) for one in certain[s].ones(bins[block])]
+                certain[s].learn(bins[block], bits[block])
             while len(rows):
                 size = min(max(256, coded >> 9), 2048)
                 block, rows = rows[:size], rows[size:]
                 ones = stages[s].predict(log_odds[block], chosen(known, block), axes)
                 bits[block] = [stream.bit(one) for one in ones]
                 stages[s].learn(bits[block], axes)
+                certain[s].learn(bins[block], bits[block])
                 coded += len(block)
             codes |= bits << s
         state = network.refresh(4, features, codes, level)
         assert sum(int(code).bit_count() for code in codes) <= voxels
         level = level.children(codes)
     assert stream.at_end()
-    return level.cells, coded
+    return level.cells, (coded, quick)
 
 
 def morton(voxel):
@@ -380,15 +407,19 @@ def numbers(about, data, count):
 
 
 def decode(meta, streams, config, weights):
-    """[1] The voxels of a payload, and how many bits of `OCCU` were coded."""
+    """[1] The voxels of a payload, and the counts of `decode_tree`."""
     if not meta["points"]:
-        return [], 0
-    voxels, coded = [(0, 0, 0)], 0
+        return [], (0, 0)
+    voxels, coded = [(0, 0, 0)], (0, 0)
     if meta["depth"]:
         sha256 = hashlib.sha256(struct.pack("<Q", len(config)) + config + weights).hexdigest()
         assert meta["model"]["sha256"] == sha256
         voxels, coded = decode_tree(
-            streams["OCCU"], meta["depth"], meta["voxels"], Network(config, weights)
+            streams["OCCU"],
+            meta["certain"],
+            meta["depth"],
+            meta["voxels"],
+            Network(config, weights),
         )
     assert len(voxels) == meta["voxels"]
     pairs = zip(zip(*voxels, strict=True), meta["base"], strict=True)

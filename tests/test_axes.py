@@ -18,12 +18,12 @@ def learned(counts: AxisCounts, cells: np.ndarray, codes: np.ndarray) -> None:
     """Takes in all bits of nodes at `cells` (n, 3) with `codes` (n,)."""
     for stage in range(8):
         siblings = codes & ((1 << stage) - 1)
-        counts.learn(stage, *counts.rows(stage, cells, siblings), codes >> stage & 1)
+        counts.learn(stage, counts.places(stage, cells, siblings), codes >> stage & 1)
 
 
 def hazard(counts: AxisCounts, stage: int, cells: np.ndarray, siblings: np.ndarray) -> np.ndarray:
     """The guess as a probability."""
-    places, _ = counts.rows(stage, cells, siblings)
+    places = counts.places(stage, cells, siblings)
     return squash(counts.hazard(stage, places, siblings)) / TOTAL
 
 
@@ -51,7 +51,7 @@ def test_a_plane_is_found_out(axis):
         begun = np.array([1]) if stage else np.array([0])
         guess = hazard(counts, stage, there, begun)
         assert guess < 0.05 if stage & bit else guess > 0.15
-        odds = counts.log_odds(counts.rows(stage, there, begun)[1])[axis]
+        odds = counts.log_odds(counts.places(stage, there, begun))[axis]
         assert (squash(odds)[0] / TOTAL < 0.05) == bool(stage & bit)
 
 
@@ -64,20 +64,20 @@ def test_a_coordinate_that_was_not_seen_takes_the_mean_of_the_level():
 
 
 @pytest.mark.parametrize("stage", range(8))
-def test_rows_tell_the_coordinate_the_half_and_which_halves_have_children(stage):
+def test_places_tell_the_coordinate_the_half_and_which_halves_have_children(stage):
     counts = AxisCounts()
     cells = RNG.integers(0, 1 << 32, (300, 3))
     siblings = RNG.integers(0, 1 << stage, 300)
-    places, halves = counts.rows(stage, cells, siblings)
+    places = counts.places(stage, cells, siblings)
     for axis, row in itertools.product(range(3), range(300)):
         bit = 4 >> axis
         known = [child for child in range(stage) if siblings[row] >> child & 1]
         same = any(child & bit == stage & bit for child in known)
         other = any(child & bit != stage & bit for child in known)
         place = int(cells[row, axis]) % SPAN * 2
-        assert places[axis, row] == place
+        assert places.rates[axis, row] == axis * SPAN * 2 + place
         half = place + (1 if stage & bit else 0)
-        assert halves[axis, row] == half * 4 + 2 * same + other
+        assert places.halves[axis, row] == axis * SPAN * 8 + half * 4 + 2 * same + other
 
 
 def test_the_order_within_a_block_does_not_matter():
@@ -87,9 +87,9 @@ def test_the_order_within_a_block_does_not_matter():
     for rows in (np.arange(400), order):
         counts = AxisCounts()
         cells, siblings = known.cells[rows] % 8, known.siblings[rows].astype(np.int64)
-        counts.learn(5, *counts.rows(5, cells, siblings), bits[rows])
-        places, halves = counts.rows(5, known.cells % 8, known.siblings.astype(np.int64))
-        answers.append([counts.hazard(5, places, known.siblings), *counts.log_odds(halves)])
+        counts.learn(5, counts.places(5, cells, siblings), bits[rows])
+        places = counts.places(5, known.cells % 8, known.siblings.astype(np.int64))
+        answers.append([counts.hazard(5, places, known.siblings), *counts.log_odds(places)])
     assert np.array_equal(*answers)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pcc_cli.entropy.counts import BIN_WIDTH, BINS, LIMIT, Calibration, Counts
+from pcc_cli.entropy.counts import BIN_WIDTH, BINS, LIMIT, Calibrations, Tables, quotient
 from pcc_cli.entropy.logistic import TOTAL, squash, stretch
 
 RNG = np.random.default_rng(22)
@@ -26,66 +26,84 @@ def plain_counts(blocks, size: int) -> list[int]:
 
 
 def test_counts_are_those_of_plain_integers():
-    blocks = [(RNG.integers(0, 5, n), RNG.integers(0, 2, n)) for n in (1, 7, 256, 2048, 0, 900)]
-    counts = Counts(6)
-    for rows, bits in blocks:
-        counts.learn(rows, bits)
-    expected = plain_counts([(r.tolist(), b.tolist()) for r, b in blocks], 6)
-    assert counts.log_odds(np.arange(6)).tolist() == stretch(np.array(expected)).tolist()
+    """Two tables, that do not disturb each other."""
+    sizes, tables = (6, 9), Tables((6, 9), 1, 2)
+    blocks = [
+        (np.stack([RNG.integers(0, 5, n), RNG.integers(0, 9, n)]), RNG.integers(0, 2, n))
+        for n in (1, 7, 256, 2048, 0, 900)
+    ]
+    for contexts, bits in blocks:
+        tables.learn(tables.rows(contexts), bits)
+    for table, size in enumerate(sizes):
+        expected = plain_counts([(c[table].tolist(), b.tolist()) for c, b in blocks], size)
+        rows = np.arange(size) + sum(sizes[:table])
+        assert tables.ratios(rows).tolist() == expected
+        assert tables.log_odds(rows).tolist() == stretch(np.array(expected)).tolist()
 
 
 @pytest.mark.parametrize(("ones", "total"), [(1, 2), (2, 4), (1, 8)])
 def test_a_new_context_has_the_rate_it_begins_with(ones, total):
-    odds = Counts(3, ones, total).log_odds(np.array([2]))
+    odds = Tables([3], ones, total).log_odds(np.array([2]))
     assert squash(odds)[0] / TOTAL == pytest.approx(ones / total, rel=0.01)
 
 
 def test_old_bits_are_forgotten():
-    counts, row = Counts(1), np.zeros(2048, np.int64)
-    counts.learn(row, np.ones(2048, np.int64))
+    tables, row = Tables([1], 1, 2), np.zeros(2048, np.int64)
+    tables.learn(row, np.ones(2048, np.int64))
     for _ in range(4):  # the block alone is longer than the memory
-        counts.learn(row, np.zeros(2048, np.int64))
-    assert squash(counts.log_odds(row[:1]))[0] < TOTAL // 100
+        tables.learn(row, np.zeros(2048, np.int64))
+    assert squash(tables.log_odds(row[:1]))[0] < TOTAL // 100
+
+
+def test_without_a_limit_nothing_is_forgotten():
+    tables, row = Tables([2], 0, 0, limit=None), np.zeros(2048, np.int64)
+    for _ in range(4):
+        tables.learn(row, np.ones(2048, np.int64))
+    assert [values.tolist() for values in tables.ones_and_totals(np.arange(2))] == [[8192, 0]] * 2
 
 
 def test_one_kind_of_bit_never_becomes_certain():
     for bit in (0, 1):
-        counts = Counts(1)
+        tables = Tables([1], 1, 2)
         for _ in range(300):
-            counts.learn(np.zeros(2048, np.int64), np.full(2048, bit))
-            (odds,) = counts.log_odds(np.zeros(1, np.int64))
+            tables.learn(np.zeros(2048, np.int64), np.full(2048, bit))
+            (odds,) = tables.log_odds(np.zeros(1, np.int64))
             assert abs(odds) < 4096 and (odds > 0) == bool(bit)
 
 
 def test_the_order_within_a_block_does_not_matter():
-    """np.add.at and the forgetting give each context one value, however its bits are spread."""
-    forward, shuffled = Counts(4), Counts(4)
-    curves, curves_shuffled = Calibration(4), Calibration(4)
+    """Scattering and forgetting give each context one value, however its bits are spread."""
+    forward, shuffled = Tables([4], 1, 2), Tables([4], 1, 2)
+    curves, curves_shuffled = Calibrations([4]), Calibrations([4])
     for _ in range(12):
         rows, bits = RNG.integers(0, 4, 700), RNG.integers(0, 2, 700)
         logits = RNG.integers(-3000, 3000, 700)
         order = RNG.permutation(700)
         forward.learn(rows, bits)
         shuffled.learn(rows[order], bits[order])
-        curves.learn(rows, Calibration.place(logits), bits)
-        curves_shuffled.learn(rows[order], Calibration.place(logits[order]), bits[order])
-    for one, other in ((forward, shuffled), (curves, curves_shuffled)):
-        assert np.array_equal(one.ones, other.ones)
-        assert np.array_equal(one.total, other.total)
+        curves.learn(*curves.place(rows[None], logits), bits)
+        curves_shuffled.learn(*curves.place(rows[None, order], logits[order]), bits[order])
+    assert np.array_equal(forward._packed, shuffled._packed)
+    assert np.array_equal(curves._bins._packed, curves_shuffled._bins._packed)
 
 
 def test_places_are_two_bins_whose_weights_add_up():
     logits = np.arange(-EDGE - 50, EDGE + 50)
-    lower, upper = Calibration.place(logits)
-    assert lower.min() >= 0 and lower.max() + 1 < BINS
-    assert upper.min() >= 0 and upper.max() < BIN_WIDTH
+    contexts = np.stack([np.full(len(logits), 2), np.full(len(logits), 1)])
+    (lower, upper), (below, above) = Calibrations([3, 2]).place(contexts, logits)
+    assert np.array_equal(upper, lower + 1)
+    assert (below + above == BIN_WIDTH).all() and above.min() >= 0 and above.max() < BIN_WIDTH
     inside = np.clip(logits, -EDGE, EDGE - 1)
-    assert np.array_equal(lower * BIN_WIDTH + upper - EDGE, inside)
+    for table, first in enumerate((2 * BINS, (3 + 1) * BINS)):
+        bins = lower[table] - first
+        assert bins.min() >= 0 and bins.max() + 1 < BINS
+        assert np.array_equal(bins * BIN_WIDTH + above[0] - EDGE, inside)
 
 
 def test_calibration_begins_as_the_identity():
-    logits = np.arange(-EDGE, EDGE)
-    odds = Calibration(2).log_odds(np.ones(len(logits), np.int64), Calibration.place(logits))
+    logits, curve = np.arange(-EDGE, EDGE), Calibrations([1, 2])
+    contexts = np.stack([np.zeros(len(logits), np.int64), np.ones(len(logits), np.int64)])
+    odds = curve.log_odds(*curve.place(contexts, logits))
     # Straight lines between the bins, of whole counts: within 0.5 % of the curve.
     assert np.abs(squash(odds) - squash(logits)).max() < 0.005 * TOTAL
     assert (np.diff(odds) >= 0).all()
@@ -93,29 +111,35 @@ def test_calibration_begins_as_the_identity():
 
 @pytest.mark.parametrize("truth", [0.02, 0.5, 0.9])
 def test_calibration_learns_what_follows_a_value(truth):
-    curve = Calibration(3)
-    rows, place = np.full(1000, 1), Calibration.place(np.full(1000, 700))
+    curve, new = Calibrations([3]), Calibrations([3])
+    place = curve.place(np.full((1, 1000), 1), np.full(1000, 700))
     for _ in range(10):
-        curve.learn(rows, place, (RNG.random(1000) < truth).astype(np.int64))
+        curve.learn(*place, (RNG.random(1000) < truth).astype(np.int64))
     # Of the last block it remembers all in equal parts: 1000 bits, so within 5 deviations.
     limit = 5 * (truth * (1 - truth) / 1000) ** 0.5
-    found = squash(curve.log_odds(rows[:1], (place[0][:1], place[1][:1])))[0] / TOTAL
+    found = squash(curve.log_odds(*place))[0, 0] / TOTAL
     assert found == pytest.approx(truth, abs=limit)
-    far = Calibration.place(np.array([-700]))
-    assert squash(curve.log_odds(rows[:1], far))[0] == pytest.approx(
-        squash(np.array([-700]))[0], rel=0.05
-    )
-    other = Calibration(3).log_odds(np.zeros(1, np.int64), far)
-    assert curve.log_odds(np.zeros(1, np.int64), far) == other
+    for context in (0, 1):
+        far = curve.place(np.array([[context]]), np.array([-700]))
+        assert curve.log_odds(*far) == new.log_odds(*far)
 
 
 def test_ratios_are_exact():
     """Floats divide, but every quotient is the floor of the true one."""
-    counts = Counts(40_000)
-    counts.total = RNG.integers(1, LIMIT * BIN_WIDTH + 1, 40_000)
-    counts.ones = np.minimum(RNG.integers(0, LIMIT * BIN_WIDTH + 1, 40_000), counts.total)
+    total = RNG.integers(1, LIMIT * BIN_WIDTH + 1, 40_000)
+    ones = np.minimum(RNG.integers(0, LIMIT * BIN_WIDTH + 1, 40_000), total)
+    tables = Tables([40_000], ones, 0)
+    tables._packed += total << 32
     expected = [
-        min((o << 16) // t, TOTAL - 1)
-        for o, t in zip(counts.ones.tolist(), counts.total.tolist(), strict=True)
+        min((o << 16) // t, TOTAL - 1) for o, t in zip(ones.tolist(), total.tolist(), strict=True)
     ]
-    assert np.array_equal(counts.log_odds(np.arange(40_000)), stretch(np.array(expected)))
+    assert np.array_equal(tables.ratios(np.arange(40_000)), np.array(expected))
+
+
+def test_quotients_are_exact_next_to_whole_numbers():
+    """Where a rounded quotient could reach the integer that the true one just misses."""
+    divisors = np.concatenate([RNG.integers(1, 1 << 30, 3000), [1, 2, 3, (1 << 30) - 1]])
+    whole = ((1 << 53) - 1) // divisors
+    for off in (-1, 0, 1):
+        dividends = np.clip(whole * divisors + off, 0, (1 << 53) - 1)
+        assert np.array_equal(quotient(dividends, divisors), dividends // divisors)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import occupancy_decoder
 import pytest
 
 from pcc_cli.entropy.logistic import LIMIT, TOTAL, squash
 from pcc_cli.entropy.mixing import WEIGHT_BITS, WEIGHT_LIMIT, Mixer, solve
 
 RNG = np.random.default_rng(23)
+SYSTEMS = np.random.default_rng(26)
 ONE = 1 << WEIGHT_BITS
 
 
@@ -18,26 +20,67 @@ def cost(probability, bits) -> float:
     return float(-np.log2(chance).mean())
 
 
+class OneSet(Mixer):
+    """A mixer of one set of weights."""
+
+    def __init__(self, first) -> None:
+        super().__init__(1, first)
+
+    @property
+    def weights(self):
+        return self._weights[0]
+
+    def mix(self, inputs):
+        return super().mix(inputs, np.zeros(inputs.shape[1], np.int64))
+
+    def learn(self, inputs, probability, bits):
+        super().learn(inputs, np.zeros(len(bits), np.int64), probability, bits)
+
+
 @pytest.mark.parametrize("size", [1, 2, 5, 17])
 @pytest.mark.parametrize("condition", [1, 100, 10_000])
-def test_solve_against_numpy(size, condition):
-    basis, _ = np.linalg.qr(RNG.normal(size=(size, size)))
+def test_solve_against_known_answers(size, condition):
+    basis, _ = np.linalg.qr(SYSTEMS.normal(size=(3, size, size)))
     spectrum = np.geomspace(1 << 36, (1 << 36) * condition, size)
-    matrix = np.rint(basis * spectrum @ basis.T)
-    matrix = np.tril(matrix) + np.tril(matrix, -1).T
-    truth = RNG.integers(-(1 << 18), 1 << 18, size)
-    whole = [[int(value) for value in row] for row in matrix]
-    right = [sum(a * int(x) for a, x in zip(row, truth, strict=True)) for row in whole]
-    assert np.linalg.solve(matrix, np.array(right, float)) == pytest.approx(truth, abs=0.5)
-    # Off by a unit for each rounding, and by what factors of 24 fractional bits make of it.
-    limit = 1 + size + 2**-24 * condition * size * np.abs(truth).max()
-    assert np.abs(np.array(solve(whole, right)) - truth).max() <= limit
+    matrix = np.rint(basis * spectrum @ basis.transpose(0, 2, 1))
+    matrix = np.tril(matrix) + np.tril(matrix, -1).transpose(0, 2, 1)
+    truth = SYSTEMS.integers(-(1 << 18), 1 << 18, (3, size))
+    right = (matrix @ truth[:, :, None])[:, :, 0]
+    assert solve(matrix, right) == pytest.approx(truth, abs=0.01)
+
+
+def test_solve_is_plain_double_arithmetic():
+    """Python's floats are doubles too, and round each operation by itself: the same bits."""
+    rows = SYSTEMS.normal(size=(2, 17, 40)) * 4095
+    matrix, right = (
+        np.rint(rows @ rows.transpose(0, 2, 1)),
+        np.rint(SYSTEMS.normal(size=(2, 17)) * 1e9),
+    )
+    expected = [
+        occupancy_decoder.solve(*pair) for pair in zip(matrix.tolist(), right.tolist(), strict=True)
+    ]
+    assert solve(matrix, right).tolist() == expected
 
 
 def test_solve_leaves_its_arguments_alone():
-    matrix, right = [[4 << 30, 1 << 30], [1 << 30, 3 << 30]], [9 << 30, 5 << 30]
-    assert solve(matrix, right) == [2, 1]
-    assert (matrix, right) == ([[4 << 30, 1 << 30], [1 << 30, 3 << 30]], [9 << 30, 5 << 30])
+    matrix, right = np.array([[[4.0, 1.0], [1.0, 3.0]]]), np.array([[9.0, 5.0]])
+    assert solve(matrix, right) == pytest.approx(np.array([[2.0, 1.0]]))
+    assert (matrix.tolist(), right.tolist()) == ([[[4, 1], [1, 3]]], [[9, 5]])
+
+
+def test_sets_of_weights_are_apart():
+    """Each learns from its own bits, as if the other were not there."""
+    inputs = SYSTEMS.integers(-2000, 2000, (3, 1500)).astype(float)
+    bits, sets = SYSTEMS.integers(0, 2, 1500), SYSTEMS.integers(0, 2, 1500)
+    first = (ONE, 0, 9000)
+    both, alone = Mixer(2, first), [OneSet(first), OneSet(first)]
+    for _ in range(4):
+        probability = squash(both.mix(inputs, sets))
+        both.learn(inputs, sets, probability, bits)
+        for number, mixer in enumerate(alone):
+            own = np.ascontiguousarray(inputs[:, sets == number])
+            assert np.array_equal(squash(mixer.mix(own)), probability[sets == number])
+            mixer.learn(own, probability[sets == number], bits[sets == number])
 
 
 def test_a_mix_is_the_rounded_down_weighted_sum():
@@ -47,12 +90,12 @@ def test_a_mix_is_the_rounded_down_weighted_sum():
         sum(w * int(x) for w, x in zip(weights, column, strict=True)) >> WEIGHT_BITS
         for column in inputs.T
     ]
-    assert Mixer(weights).mix(inputs.astype(float)).tolist() == expected
+    assert OneSet(weights).mix(inputs.astype(float)).tolist() == expected
 
 
 def trained(inputs, bits, first, block=500):
     """(a mixer that went over everything once, the cost of each block before it was learned)."""
-    mixer, costs = Mixer(first), []
+    mixer, costs = OneSet(first), []
     for start in range(0, len(bits), block):
         rows = slice(start, start + block)
         probability = squash(mixer.mix(inputs[:, rows]))
@@ -86,7 +129,7 @@ def test_nothing_that_comes_in_makes_it_diverge(bits, inputs):
     """Inputs at their limits that say nothing, and bits chosen against the mix: they soon cost
     hardly more than one bit each, although one confident error costs fifteen."""
     size, block, costs = 17, 500, []
-    mixer = Mixer((0, ONE, -ONE) * 5 + (0, 0))
+    mixer = OneSet((0, ONE, -ONE) * 5 + (0, 0))
     for _ in range(60):
         sign = RNG.choice([-1, 1], (size, block))
         values = {
@@ -115,7 +158,7 @@ def test_old_blocks_are_forgotten():
     """An input that was right for long and then turns round is followed within a few blocks."""
     truth = RNG.integers(-900, 900, (1, 2048))
     right = (RNG.random(2048) < squash(truth[0]) / TOTAL).astype(np.int64)
-    mixer, values = Mixer((0,)), truth.astype(float)
+    mixer, values = OneSet((0,)), truth.astype(float)
     for bits, blocks in ((right, 400), (1 - right, 30)):
         for _ in range(blocks):
             mixer.learn(values, squash(mixer.mix(values)), bits)
@@ -138,7 +181,7 @@ def test_the_order_within_a_block_does_not_matter():
     order = RNG.permutation(2048)
     results = []
     for rows in (np.arange(2048), order):
-        mixer = Mixer((9000,) * 17)
+        mixer = OneSet((9000,) * 17)
         for _ in range(3):
             probability = squash(mixer.mix(inputs[:, rows]))
             mixer.learn(inputs[:, rows], probability, bits[rows])
@@ -151,19 +194,18 @@ def test_sums_are_those_of_plain_integers():
     inputs = np.full((2, 4096), 4095.0)
     inputs[1] = -4095
     probability = np.full(4096, TOTAL // 2)
-    mixer = Mixer((0, 0))
+    mixer = OneSet((0, 0))
     mixer.learn(inputs, probability, np.ones(4096, np.int64))
     # One Newton step by hand: variance 1024, gradient 4095 * 32768, damping as documented.
     curvature = 4096 * 4095 * 4095 * 1024
     matrix = [[curvature + (100 << 28), -curvature], [-curvature, curvature + (100 << 28)]]
     gradient = 4096 * 4095 * (TOTAL // 2) << 20
-    assert (
-        mixer.weights.tolist()
-        == np.clip(solve(matrix, [gradient, -gradient]), -(ONE // 2), ONE // 2).tolist()
-    )
+    step = np.linalg.solve(np.array(matrix, float), [gradient, -gradient])
+    assert mixer.weights.tolist() == np.floor(step).tolist() == [4096, -4097]
+    assert mixer._curvature[0].tolist() == [[curvature, -curvature], [-curvature, curvature]]
 
 
 def test_an_empty_block_changes_nothing():
-    mixer = Mixer((5, 6))
+    mixer = OneSet((5, 6))
     mixer.learn(np.zeros((2, 0)), np.zeros(0, np.int64), np.zeros(0, np.int64))
     assert mixer.weights.tolist() == [5, 6]

@@ -34,7 +34,9 @@ def test_any_input_gives_a_probability(stage, monkeypatch):
     """Both ends of every range, most of all: the mixer relies on the limits of its inputs."""
     seen = []
     mix = stages.Mixer.mix
-    monkeypatch.setattr(stages.Mixer, "mix", lambda self, x: seen.append(x) or mix(self, x))
+    monkeypatch.setattr(
+        stages.Mixer, "mix", lambda self, x, sets: seen.append(x) or mix(self, x, sets)
+    )
     model, axes = StageModel(stage), AxisCounts()
     for round_ in range(60):
         for known in (knowns.extremes(stage), knowns.random(RNG, stage, 200, 1 << 20)):

@@ -206,6 +206,8 @@ def test_settings_say_where_they_are_wrong():
 def test_settings_are_merged():
     settings = Settings().updated({"train": {"minutes": 5, "rate": 1}, "data": {"seed": 0}}, "x")
     assert (settings.train.minutes, settings.train.rate) == (5, 1)
+    # What was a whole number in a file may become another number later.
+    assert settings.updated({"train": {"minutes": 7.5}}, "x").train.minutes == 7.5
     assert settings.data == DataConfig() and settings.network == Settings().network
     again = Settings().updated(json.loads(json.dumps(asdict(settings))), "x")
     assert again == settings

@@ -1,8 +1,9 @@
 """Logistic mixing: several guesses of a bit become one, with weights learned on the fly.
 
 The log odds of the mix are a weighted sum of the log odds put in. After each block the weights
-take one damped Newton step towards the lowest cost of the recent blocks. All in integers: sums go
-through float64 products whose terms and totals stay below 2**53, so they are exact in any order.
+take one damped Newton step towards the lowest cost of the recent blocks. Sums are of integers, in
+float64 products whose terms and totals stay below 2**53, so they are exact in any order. Only the
+step is found in floats: `solve` says why it is the same everywhere.
 """
 
 from __future__ import annotations
@@ -23,61 +24,59 @@ _SCALE = 20  # brings gradient / curvature to units of weights: 16 + (8 + 12 + 8
 DAMPING = 100 << 28  # in the units of the curvature: as much as 400 even bits of log odds 1
 MEMORY_LOSS = 5243  # of 2**16, the part of the curvature that 2**11 bits displace
 _MEMORY_SPAN = 11
-_FRACTION = 24  # bits behind the point in `solve`
 
 
 class Mixer:
-    """One set of weights.
+    """`sets` sets of weights; each bit belongs to one of them.
 
     first : (k,) weights to begin with, in units of 2**-16
     """
 
-    def __init__(self, first: tuple[int, ...]) -> None:
-        self.weights = np.array(first, dtype=np.int64)
-        self._curvature = np.zeros((len(first), len(first)), dtype=np.int64)
+    def __init__(self, sets: int, first: tuple[int, ...]) -> None:
+        k = len(first)
+        self._weights = np.tile(np.array(first, dtype=np.int64), (sets, 1))
+        self._curvature = np.zeros((sets, k, k), dtype=np.int64)
+        self._damping = np.eye(k) * DAMPING
 
-    def mix(self, inputs: Array) -> Array:
-        """(n,) log odds, units of 1/256, from `inputs` (k, n) of log odds within +-4095."""
-        mixed: Array = (self.weights.astype(np.float64) @ inputs).astype(np.int64) >> WEIGHT_BITS
-        return mixed
+    def mix(self, inputs: Array, sets: Array) -> Array:
+        """(n,) log odds, units of 1/256, from `inputs` (k, n) of log odds within +-4095.
 
-    def learn(self, inputs: Array, probability: Array, bits: Array) -> None:
+        sets : (n,) which set of weights each bit belongs to
+        """
+        mixed = (self._weights.astype(np.float64) @ inputs).astype(np.int64) >> WEIGHT_BITS
+        return np.choose(sets, mixed)
+
+    def learn(self, inputs: Array, sets: Array, probability: Array, bits: Array) -> None:
         """Takes in a block of at most 4096 `bits` (n,), which had `probability` (n,) of being 1.
 
         inputs : (k, n) float64, whole numbers within +-4095
         """
-        count = len(bits)
-        if not count:
-            return
+        own = np.equal(sets, np.arange(len(self._weights))[:, None])  # (sets, n)
         variance = np.maximum((probability * (TOTAL - probability)) >> _VARIANCE_SHIFT, 4)
-        curvature = ((inputs * variance) @ inputs.T).astype(np.int64)
-        gradient = inputs @ ((bits << PROBABILITY_BITS) - probability)
-        loss = (MEMORY_LOSS * count) >> _MEMORY_SPAN
-        self._curvature += curvature - (self._curvature >> 16) * loss
-        damped = self._curvature.tolist()
-        for k, row in enumerate(damped):
-            row[k] += DAMPING
-        step = solve(damped, [int(g) << _SCALE for g in gradient])
-        limited = np.clip(np.array(step, dtype=object), -STEP_LIMIT, STEP_LIMIT).astype(np.int64)
-        self.weights = np.clip(self.weights + limited, -WEIGHT_LIMIT, WEIGHT_LIMIT)
+        curvature = (inputs * (own * variance)[:, None]) @ inputs.T
+        gradient = (own * ((bits << PROBABILITY_BITS) - probability)) @ inputs.T
+        loss = (MEMORY_LOSS * own.sum(1)) >> _MEMORY_SPAN
+        kept = (self._curvature >> 16) * loss[:, None, None]
+        self._curvature += curvature.astype(np.int64) - kept
+        step = solve(self._curvature + self._damping, gradient * (1 << _SCALE))
+        limited = np.floor(np.minimum(np.maximum(step, -STEP_LIMIT), STEP_LIMIT)).astype(np.int64)
+        self._weights = np.clip(self._weights + limited, -WEIGHT_LIMIT, WEIGHT_LIMIT)
 
 
-def solve(matrix: list[list[int]], right: list[int]) -> list[int]:
-    """The x of `matrix` x = `right`, rounded down: symmetric, positive definite, Python integers.
+def solve(matrix: Array, right: Array) -> Array:
+    """(m, k) float64, the x of `matrix` x = `right` for m symmetric, positive definite systems.
 
-    Gaussian elimination on the upper triangle, with factors of 24 fractional bits.
+    matrix : (m, k, k) float64
+    right : (m, k) float64
+
+    Gauss-Jordan elimination without pivoting. The same bits on every machine: each quotient,
+    product and difference is one operation of IEEE 754 doubles, rounded by itself in the order
+    written here. So no BLAS, no LAPACK, no reduction, whose order of summation is their own.
     """
-    size, right = len(right), list(right)
-    upper = [row[k:] for k, row in enumerate(matrix)]
-    for k in range(size):
-        row, pivot = upper[k], upper[k][0]
-        for i in range(k + 1, size):
-            tail = row[i - k :]
-            factor = (tail[0] << _FRACTION) // pivot
-            upper[i] = [b - (factor * t >> _FRACTION) for b, t in zip(upper[i], tail, strict=True)]
-            right[i] -= factor * right[k] >> _FRACTION
-    solution = [0] * size
-    for k in reversed(range(size)):
-        known = sum(map(int.__mul__, upper[k][1:], solution[k + 1 :]))
-        solution[k] = (right[k] - known) // upper[k][0]
+    system = np.concatenate([matrix, right[:, :, None]], axis=2)
+    for k in range(system.shape[1]):
+        row = system[:, k] / system[:, k, k, None]
+        system -= system[:, :, k, None] * row[:, None]
+        system[:, k] = row
+    solution: Array = system[:, :, -1]
     return solution

@@ -78,7 +78,8 @@ def _merged(section: Any, values: Any, where: str) -> Any:
         least = 1 if name in _AT_LEAST_ONE else 0
         if wanted is not str and not value >= least:  # refuses NaN, too
             raise InputError(f"{where}: '{name}' must be at least {least}, not {value}")
-    return replace(section, **values)
+    # A whole number stays a float: the type of the value decides what may replace it later.
+    return replace(section, **{name: types[name](value) for name, value in values.items()})
 
 
 def load_settings(out: Path) -> Settings:

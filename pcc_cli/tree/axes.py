@@ -8,11 +8,11 @@ how likely the next child is, given that the node's earlier ones were missing.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from pcc_cli.entropy.counts import Counts
+from pcc_cli.entropy.counts import Tables, quotient
 from pcc_cli.entropy.logistic import PROBABILITY_BITS, TOTAL, stretch
 
 Array = np.ndarray[Any, Any]
@@ -23,71 +23,81 @@ _LEAST = 64  # smallest share of a half, of 2**16
 _SHARE_SHIFT = 12
 
 
+class Places(NamedTuple):
+    """Where n bits of a stage are counted, (3, n) each, one row an axis.
+
+    rates : the lower half of the node; the upper half follows it
+    halves : the half that the bit is in, and whether it and the other one have a known child
+    """
+
+    rates: Array
+    halves: Array
+
+
 class AxisCounts:
     """The counts of one level; both sides begin each level anew."""
 
     def __init__(self) -> None:
-        self._ones = np.zeros((3, SPAN * 2), dtype=np.int64)
-        self._total = np.zeros((3, SPAN * 2), dtype=np.int64)
+        self._rates = Tables([SPAN * 2] * 3, 0, 0, limit=None)
+        self._halves = Tables([SPAN * 8] * 3, 2, 4)
         self._seen = [1, 4]  # ones and bits of the level so far
-        # By half, coordinate, and whether the same and the other half have a known child.
-        self._by_halves = [Counts(SPAN * 8, 2, 4) for _ in range(3)]
 
-    def rows(self, stage: int, cells: Array, siblings: Array) -> tuple[Array, Array]:
-        """Two (3, n) arrays of contexts, from the nodes' coordinates `cells` (n, 3)."""
-        places, halves = [], []
-        for axis in range(3):
-            bit = 4 >> axis
-            half = int(stage & bit > 0)
-            same = sum(1 << c for c in range(stage) if c & bit == stage & bit)
-            other = ((1 << stage) - 1) & ~same
-            place = (cells[:, axis] % SPAN) * 2
-            places.append(place)
-            occupied = ((siblings & same) > 0) * 2 + ((siblings & other) > 0)
-            halves.append((place + half) * 4 + occupied)
-        return np.stack(places), np.stack(halves)
+    def places(self, stage: int, cells: Array, siblings: Array) -> Places:
+        """Of nodes with the coordinates `cells` (n, 3) and the known children `siblings` (n,)."""
+        lower = (cells.T % SPAN) * 2
+        known = [
+            ((siblings & same) > 0) * 2 + ((siblings & other) > 0)
+            for same, other in _HALVES_BEFORE[stage]
+        ]
+        halves = (lower + _upper(stage)) * 4 + np.stack(known)
+        return Places(self._rates.rows(lower), self._halves.rows(halves))
 
-    def log_odds(self, halves: Array) -> list[Array]:
-        """Three (n,) log odds of the bit, by the counts of each axis."""
-        return [c.log_odds(rows) for c, rows in zip(self._by_halves, halves, strict=True)]
+    def log_odds(self, places: Places) -> Array:
+        """(3, n) log odds of the bit, by the counts of each axis."""
+        return self._halves.log_odds(places.halves)
 
-    def hazard(self, stage: int, places: Array, siblings: Array) -> Array:
+    def hazard(self, stage: int, places: Places, siblings: Array) -> Array:
         """(n,) log odds that child `stage` is there, if the axes were independent.
 
         For a node without known children: given that it has one, among those that are left. For
         others, the share alone.
         """
         mean = max(1, (self._seen[0] << PROBABILITY_BITS) // self._seen[1])
-        low = [self._share(axis, places[axis], mean) for axis in range(3)]
-        shares = [
-            (_half(low[0], c & 4) * _half(low[1], c & 2) >> PROBABILITY_BITS) * _half(low[2], c & 1)
-            >> _SHARE_SHIFT
-            for c in range(stage, 8)
-        ]
-        left = sum(shares) + 1
-        alone = np.minimum((shares[0] << PROBABILITY_BITS) // left, TOTAL - 1)
-        return stretch(np.where(siblings > 0, np.minimum(shares[0] >> 4, TOTAL - 1), alone))
+        lower = self._lower_shares(places.rates, mean)
+        x, y, z = np.stack([lower, TOTAL - lower], axis=1)  # (2, n) each: lower and upper half
+        shares = ((x[:, None] * y) >> PROBABILITY_BITS)[:, :, None] * z >> _SHARE_SHIFT
+        left = shares.reshape(8, -1)[stage:]
+        alone = quotient(left[0] << PROBABILITY_BITS, left.sum(0) + 1)
+        share = np.where(siblings > 0, left[0] >> 4, alone)
+        return stretch(np.minimum(share, TOTAL - 1))
 
-    def _share(self, axis: int, places: Array, mean: int) -> Array:
-        """(n,) 2**16 times the share of the lower half on one axis."""
-        ones, total = self._ones[axis], self._total[axis]
-        rate = [
-            ((ones[row] << PROBABILITY_BITS) + _DOUBT * mean) // (total[row] + _DOUBT)
-            for row in (places, places + 1)
-        ]
-        share = (rate[0] << PROBABILITY_BITS) // (rate[0] + rate[1] + 1)
-        return np.clip(share, _LEAST, TOTAL - _LEAST)
+    def _lower_shares(self, rates: Array, mean: int) -> Array:
+        """(3, n) 2**16 times the share of the lower half on each axis."""
+        ones, total = self._rates.ones_and_totals(np.stack([rates, rates + 1]))
+        lower, upper = quotient((ones << PROBABILITY_BITS) + _DOUBT * mean, total + _DOUBT)
+        share = quotient(lower << PROBABILITY_BITS, lower + upper + 1)
+        return np.minimum(np.maximum(share, _LEAST), TOTAL - _LEAST)
 
-    def learn(self, stage: int, places: Array, halves: Array, bits: Array) -> None:
-        """Takes in `bits` (n,), given what `rows` returned."""
-        for axis in range(3):
-            rows = places[axis] + int(stage & (4 >> axis) > 0)
-            np.add.at(self._total[axis], rows, 1)
-            np.add.at(self._ones[axis], rows, bits)
-            self._by_halves[axis].learn(halves[axis], bits)
+    def learn(self, stage: int, places: Places, bits: Array) -> None:
+        """Takes in `bits` (n,) at `places`."""
+        self._rates.learn(places.rates + _upper(stage), bits)
+        self._halves.learn(places.halves, bits)
         self._seen[0] += int(bits.sum())
         self._seen[1] += len(bits)
 
 
-def _half(low: Array, upper: int) -> Array:
-    return TOTAL - low if upper else low
+def _upper(stage: int) -> Array:
+    """(3, 1) which half of the node child `stage` lies in on each axis."""
+    return np.array([[stage >> 2], [stage >> 1 & 1], [stage & 1]])
+
+
+def _halves_before(stage: int) -> list[tuple[int, int]]:
+    """For each axis: which children before `stage` lie in its half, and which in the other one."""
+    halves = []
+    for bit in (4, 2, 1):
+        same = sum(1 << c for c in range(stage) if c & bit == stage & bit)
+        halves.append((same, ((1 << stage) - 1) & ~same))
+    return halves
+
+
+_HALVES_BEFORE = [_halves_before(stage) for stage in range(8)]

@@ -12,10 +12,15 @@ from typing import Any
 import numpy as np
 
 from pcc_cli.entropy.rangecoder import RangeDecoder, RangeEncoder
+from pcc_cli.tree import certain as certain_bits
 from pcc_cli.tree.axes import AxisCounts
+from pcc_cli.tree.certain import CertainBits
 from pcc_cli.tree.stage import Known, StageModel
 
 Array = np.ndarray[Any, Any]
+
+Rows = Any  # of the bits: a slice, or their numbers
+Exchange = Callable[[Rows, Array], Array]  # probabilities of the bits at rows -> the bits, int64
 
 STAGES = 8
 BLOCK_MIN, BLOCK_MAX = 256, 2048  # bits
@@ -23,10 +28,15 @@ BLOCK_GROWTH = 9  # a block is at most 2**-9 of what was coded before
 
 
 class BitCoder:
-    """Codes a tree, level by level, stage by stage; encoder and decoder make the same calls."""
+    """Codes a tree, level by level, stage by stage; encoder and decoder make the same calls.
 
-    def __init__(self) -> None:
+    rarest : bits are certain (`tree.certain`) below this probability of the other value, in units
+        of 2**-16; 0: no bit is
+    """
+
+    def __init__(self, rarest: int = 0) -> None:
         self._models = [StageModel(stage) for stage in range(STAGES)]
+        self._certain = [CertainBits(rarest) for _ in range(STAGES)] if rarest else []
         self._axes = AxisCounts()
         self._coded = 0
 
@@ -37,9 +47,9 @@ class BitCoder:
     def encode(self, stream: RangeEncoder, stage: int, known: Known, bits: Array) -> None:
         """Appends `bits` (n,), 0 or 1, to `stream`."""
 
-        def exchange(rows: slice, ones: Array) -> Array:
+        def exchange(rows: Rows, ones: Array) -> Array:
             stream.encode_binary(bits[rows], ones)
-            return bits[rows]
+            return bits[rows].astype(np.int64)
 
         self._run(stage, known, exchange)
 
@@ -47,19 +57,40 @@ class BitCoder:
         """The next (n,) uint8 bits of `stream`."""
         bits = np.empty(len(known), dtype=np.uint8)
 
-        def exchange(rows: slice, ones: Array) -> Array:
+        def exchange(rows: Rows, ones: Array) -> Array:
             bits[rows] = stream.decode_binary(ones)
-            return bits[rows]
+            return bits[rows].astype(np.int64)
 
         self._run(stage, known, exchange)
         return bits
 
-    def _run(self, stage: int, known: Known, exchange: Callable[[slice, Array], Array]) -> None:
+    def _run(self, stage: int, known: Known, exchange: Exchange) -> None:
+        if not self._certain:
+            self._mix(stage, known, exchange)
+            return
+        certain = self._certain[stage]
+        bins = certain.bins(known.logits)
+        are_certain = certain.are_certain(bins)
+        rows = np.flatnonzero(are_certain)
+        for start in range(0, len(rows), certain_bits.BLOCK):
+            block = rows[start : start + certain_bits.BLOCK]
+            certain.learn(bins[block], exchange(block, certain.probability(bins[block])))
+        rest = np.flatnonzero(~are_certain)
+        bins = bins[rest]
+
+        def exchange_rest(rows: Rows, ones: Array) -> Array:
+            bits = exchange(rest[rows], ones)
+            certain.learn(bins[rows], bits)
+            return bits
+
+        self._mix(stage, known[rest], exchange_rest)
+
+    def _mix(self, stage: int, known: Known, exchange: Exchange) -> None:
+        """Codes bits with all that is known of them."""
         model, start = self._models[stage], 0
         while start < len(known):
             size = min(max(BLOCK_MIN, self._coded >> BLOCK_GROWTH), BLOCK_MAX)
             rows = slice(start, min(start + size, len(known)))
-            bits = exchange(rows, model.predict(known[rows], self._axes))
-            model.learn(bits.astype(np.int64), self._axes)
+            model.learn(exchange(rows, model.predict(known[rows], self._axes)), self._axes)
             self._coded += rows.stop - start
             start = rows.stop

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from pcc_cli.entropy.counts import Calibration, Counts
+from pcc_cli.entropy.counts import Calibrations, Tables
 from pcc_cli.entropy.logistic import LOGIT_UNIT, squash
 from pcc_cli.entropy.mixing import Mixer
 from pcc_cli.tree.axes import AxisCounts
@@ -69,67 +69,59 @@ class StageModel:
 
     def __init__(self, stage: int) -> None:
         self.stage = stage
-        sizes = [128 << stage, 2048 << stage] + [1 << HASH_BITS] * 5
-        self._counts = [Counts(size) for size in sizes]
-        sizes = [COUNT_BINS, 27, 128, 64 * 2 * HAZARD_BINS]
-        self._calibrations = [Calibration(size) for size in sizes]
-        self._mixers = [Mixer(FIRST_WEIGHTS), Mixer(FIRST_WEIGHTS)]
+        self._counts = Tables([128 << stage, 2048 << stage, *[1 << HASH_BITS] * 5], 1, 2)
+        self._calibrations = Calibrations([COUNT_BINS, 27, 128, 64 * 2 * HAZARD_BINS])
+        self._mixer = Mixer(2, FIRST_WEIGHTS)
 
     def predict(self, known: Known, axes: AxisCounts) -> Array:
         """(n,) 2**16 times the probability of a 1; keeps what `learn` needs."""
         siblings = known.siblings.astype(np.int64)
-        self._begun = siblings > 0
-        self._rows = self._count_rows(known, siblings)
-        self._places, self._halves = axes.rows(self.stage, known.cells, siblings)
-        counted = [c.log_odds(rows) for c, rows in zip(self._counts, self._rows, strict=True)]
-        guess = axes.hazard(self.stage, self._places, siblings)
-        logits = np.clip(known.logits, -NETWORK_LIMIT, NETWORK_LIMIT).astype(np.int64)
-        self._bins = Calibration.place(logits)
-        self._contexts = (
-            _bin(counted[0], COUNT_BINS, COUNT_WIDTH),
-            known.crowd,
-            known.touching,
-            (known.faces * 2 + self._begun) * HAZARD_BINS + _bin(guess, HAZARD_BINS, HAZARD_WIDTH),
+        self._begun = (siblings > 0).astype(np.int64)
+        self._rows = self._counts.rows(self._contexts(known, siblings))
+        self._places = axes.places(self.stage, known.cells, siblings)
+        inputs = np.empty((len(FIRST_WEIGHTS), len(known)))
+        logits = inputs[0] = np.minimum(np.maximum(known.logits, -NETWORK_LIMIT), NETWORK_LIMIT)
+        counted = inputs[1:8] = self._counts.log_odds(self._rows)
+        inputs[8:11] = axes.log_odds(self._places)
+        guess = inputs[11] = axes.hazard(self.stage, self._places, siblings)
+        contexts = np.stack(
+            [
+                _bin(counted[0], COUNT_BINS, COUNT_WIDTH),
+                known.crowd,
+                known.touching,
+                (known.faces * 2 + self._begun) * HAZARD_BINS
+                + _bin(guess, HAZARD_BINS, HAZARD_WIDTH),
+            ]
         )
-        calibrated = [
-            table.log_odds(context, self._bins)
-            for table, context in zip(self._calibrations, self._contexts, strict=True)
-        ]
-        constant = np.full(len(known), LOGIT_UNIT)
-        inputs = [logits, *counted, *axes.log_odds(self._halves), guess, *calibrated, constant]
-        self._inputs = np.array(inputs, dtype=np.float64)
-        mixed = [mixer.mix(self._inputs) for mixer in self._mixers]
-        self._probability = squash(np.where(self._begun, mixed[1], mixed[0]))
+        self._bins = self._calibrations.place(contexts, logits.astype(np.int64))
+        inputs[12:16] = self._calibrations.log_odds(*self._bins)
+        inputs[16] = LOGIT_UNIT
+        self._inputs = inputs
+        self._probability = squash(self._mixer.mix(inputs, self._begun))
         return self._probability
 
-    def _count_rows(self, known: Known, siblings: Array) -> list[Array]:
-        """Which of the counts each bit belongs to."""
-        direct = [
-            (known.touching.astype(np.int64) << self.stage) + siblings,
-            (known.lineage.astype(np.int64) << self.stage) + siblings,
-        ]
-        sides = known.sides.astype(np.int64)
+    def _contexts(self, known: Known, siblings: Array) -> Array:
+        """(7, n) which of the counts of each table each bit belongs to."""
+        sides = known.sides.astype(np.int64).T
         before, after = (
-            byte[:, 0] << 16 | byte[:, 1] << 8 | byte[:, 2]
-            for byte in (sides & 255, sides >> 8 & 255)
+            byte[0] << 16 | byte[1] << 8 | byte[2] for byte in (sides & 255, sides >> 8 & 255)
         )
-        hashed = [*sides.T, before, after]
-        return direct + [_hash(mates << 8 | siblings) for mates in hashed]
+        contexts = np.empty((7, len(known)), dtype=np.int64)
+        contexts[0] = (known.touching.astype(np.int64) << self.stage) + siblings
+        contexts[1] = (known.lineage.astype(np.int64) << self.stage) + siblings
+        contexts[2:] = _hash(np.stack([*sides, before, after]) << 8 | siblings)
+        return contexts
 
     def learn(self, bits: Array, axes: AxisCounts) -> None:
         """Takes in the bits (n,) int64 of the block that was predicted last."""
-        for begun, mixer in enumerate(self._mixers):
-            rows = np.flatnonzero(self._begun == begun)
-            mixer.learn(self._inputs[:, rows], self._probability[rows], bits[rows])
-        for counts, rows in zip(self._counts, self._rows, strict=True):
-            counts.learn(rows, bits)
-        for table, context in zip(self._calibrations, self._contexts, strict=True):
-            table.learn(context, self._bins, bits)
-        axes.learn(self.stage, self._places, self._halves, bits)
+        self._mixer.learn(self._inputs, self._begun, self._probability, bits)
+        self._counts.learn(self._rows, bits)
+        self._calibrations.learn(*self._bins, bits)
+        axes.learn(self.stage, self._places, bits)
 
 
 def _bin(values: Array, bins: int, width: int) -> Array:
-    return np.clip(values // width + bins // 2, 0, bins - 1)
+    return np.minimum(np.maximum(values // width + bins // 2, 0), bins - 1)
 
 
 def _hash(values: Array) -> Array:

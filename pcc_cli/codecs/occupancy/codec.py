@@ -22,6 +22,7 @@ from pcc_cli.codecs import multiplicity, ranks
 from pcc_cli.codecs.base import Payload
 from pcc_cli.codecs.occupancy.model import OccupancyModel, load_model
 from pcc_cli.codecs.occupancy.network import STAGES, LevelStep
+from pcc_cli.entropy.logistic import PROBABILITY_BITS
 from pcc_cli.entropy.rangecoder import RangeDecoder, RangeEncoder
 from pcc_cli.errors import FormatError, InputError
 from pcc_cli.fields import integer, member
@@ -37,6 +38,10 @@ Array = np.ndarray[Any, Any]
 
 MAX_DEPTH = 32
 MAX_VOXELS = 1 << 23  # of one payload; larger clouds come in tiles
+# Surfaces have three voxels or more for each node of the level above them, scans hardly more than
+# one. On surfaces half of the bits are certain enough to be coded the quick way, for 0.1 % more
+# bytes; elsewhere few are, and every count helps.
+DENSE, RAREST = 2, 200  # certain: the other value is less likely than 200 in 65536
 
 # (level, stage, rows that are coded, what is known of them) -> their bits (n,) uint8
 Exchange = Callable[[int, int, Any, Known], Array]
@@ -87,12 +92,14 @@ class Occupancy:
         if not depth:
             return Payload(meta, {**gaps, **repeats})
         tree = octree.build(voxels - base, depth)
+        rarest = RAREST if len(voxels) >= DENSE * len(tree.codes[-1]) else 0
 
         def encoded(device: torch.device) -> tuple[OccupancyModel, bytes]:
             model = load_model(self.model, None, device)
-            return model, _encode_tree(model, tree)
+            return model, _encode_tree(model, tree, rarest)
 
         model, stream = compute(self.device, encoded)
+        meta["certain"] = rarest
         meta["model"] = {"id": model.id, "sha256": model.sha256}
         return Payload(meta, {"OCCU": stream, **gaps, **repeats})
 
@@ -110,10 +117,13 @@ class Occupancy:
         voxels = np.zeros((1, 3), dtype=np.int64)
         if depth:
             recorded, stream = member(meta, "model", dict), payload.stream("OCCU")
+            rarest = integer(meta, "certain", 0, 1 << (PROBABILITY_BITS - 1))
             named = member(recorded, "id", str), member(recorded, "sha256", str)
             tree = compute(
                 self.device,
-                lambda device: _decode_tree(load_model(*named, device), stream, depth, count),
+                lambda device: _decode_tree(
+                    load_model(*named, device), stream, rarest, depth, count
+                ),
             )
             voxels = octree.voxels_of(tree)
         if len(voxels) != count:
@@ -144,9 +154,9 @@ def _base(meta: dict[str, Any], depth: int) -> Array:
     return corner
 
 
-def _encode_tree(model: OccupancyModel, tree: octree.Octree) -> bytes:
-    """The stream of a tree."""
-    encoder, coder = RangeEncoder(), BitCoder()
+def _encode_tree(model: OccupancyModel, tree: octree.Octree, rarest: int) -> bytes:
+    """The stream of a tree; `rarest` as in BitCoder."""
+    encoder, coder = RangeEncoder(), BitCoder(rarest)
 
     def exchange(level: int, stage: int, rows: Any, known: Known) -> Array:
         bits: Array = (tree.codes[level][rows] >> stage) & 1
@@ -158,9 +168,11 @@ def _encode_tree(model: OccupancyModel, tree: octree.Octree) -> bytes:
     return encoder.finish()
 
 
-def _decode_tree(model: OccupancyModel, stream: bytes, depth: int, voxels: int) -> octree.Octree:
+def _decode_tree(
+    model: OccupancyModel, stream: bytes, rarest: int, depth: int, voxels: int
+) -> octree.Octree:
     """The tree of a stream; FormatError as soon as a level would have more than `voxels` nodes."""
-    decoder, coder = RangeDecoder(stream), BitCoder()
+    decoder, coder = RangeDecoder(stream), BitCoder(rarest)
 
     def exchange(level: int, stage: int, rows: Any, known: Known) -> Array:
         return coder.decode(decoder, stage, known)
