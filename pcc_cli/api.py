@@ -17,8 +17,8 @@ from typing import Any, BinaryIO, NamedTuple
 from pcc_cli import codecs, container
 from pcc_cli.codecs.base import Codec
 from pcc_cli.container import WHOLE_FILE, Section
-from pcc_cli.errors import FormatError, UnsupportedError
-from pcc_cli.geometry import Mesh, PointCloud, VoxelCloud
+from pcc_cli.errors import FormatError
+from pcc_cli.geometry import Mesh, PointCloud
 from pcc_cli.grid import fit
 from pcc_cli.spine import tile, tiling
 from pcc_cli.spine.digest import Digest, arrays_of
@@ -140,8 +140,7 @@ def _contenders(shape: PointCloud | Mesh, options: Options) -> list[Codec]:
     """The codec to use, and behind it the one that may turn out smaller."""
     kind = "mesh" if isinstance(shape, Mesh) else "points"
     chosen = codecs.resolve(options.codec) if options.codec else codecs.default_for(kind)
-    if not set(codecs.get(chosen).accepts) & {Mesh if kind == "mesh" else VoxelCloud}:
-        raise UnsupportedError(f"codec '{chosen}' does not take a file with {kind}")
+    codecs.check_takes(chosen, kind)
     config = {} if options.model is None else {"model": options.model}
     first = codecs.create(chosen, config, options.device)
     rival = options.fallback and chosen != FALLBACK

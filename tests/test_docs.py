@@ -80,7 +80,7 @@ def test_commands_in_documents_are_understood(document: Path) -> None:
 
 def test_readme_shows_every_verb_and_both_commands() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
-    for verb in ("compress", "decompress", "info"):
+    for verb in ("compress", "decompress", "info", "eval"):
         assert f"pcc {verb} " in readme
     assert "pip install . && pcc compress docs/examples/scan.ply -o scan.dcz" in readme
     assert (ROOT / "docs" / "examples" / "scan.ply").is_file()

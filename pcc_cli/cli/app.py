@@ -14,6 +14,7 @@ from pcc_cli import __version__
 from pcc_cli.cli.compress import compress
 from pcc_cli.cli.console import Console, explain
 from pcc_cli.cli.decompress import decompress
+from pcc_cli.cli.eval import evaluate
 from pcc_cli.cli.info import info
 from pcc_cli.cli.train import train
 
@@ -21,6 +22,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "compress": compress,
     "decompress": decompress,
     "info": info,
+    "eval": evaluate,
     "train": train,
 }
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import time
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,15 +21,6 @@ if TYPE_CHECKING:
 SUFFIX = ".dcz"
 
 
-def _step(text: str) -> float:
-    """A positive number."""
-    with suppress(ValueError):
-        step = float(text)
-        if math.isfinite(step) and step > 0:
-            return step
-    raise typer.BadParameter(f"'{text}' is not a positive number")
-
-
 def compress(
     inputs: options.Inputs,
     output: options.Output = None,
@@ -43,7 +32,9 @@ def compress(
     ] = None,
     precision: Annotated[
         float | None,
-        typer.Option(parser=_step, metavar="STEP", help="Grid of floats, in units of the file."),
+        typer.Option(
+            parser=options.positive, metavar="STEP", help="Grid of floats, in units of the file."
+        ),
     ] = None,
     bits: Annotated[
         int | None,
@@ -91,7 +82,7 @@ def compress(
         raise typer.BadParameter("choose one of --precision, --bits and --lossless")
     if drop and only:
         raise typer.BadParameter("choose one of --drop and --only")
-    from pcc_cli import api, codecs
+    from pcc_cli import api, codecs, formats
 
     choices = api.Options(
         codec=codecs.resolve(codec) if codec else None,
@@ -106,7 +97,7 @@ def compress(
     )
     console = Console(quiet=quiet, verbose=verbose, debug=debug, json=json)
     pairs = files.plan(
-        inputs, output, name=_packed_name, suffixes=_folder_suffixes(), recursive=recursive
+        inputs, output, name=_packed_name, suffixes=formats.FOLDER_SUFFIXES, recursive=recursive
     )
     if skip_existing:
         pairs = each.unfinished(console, pairs)
@@ -117,13 +108,6 @@ def compress(
 def _names(lists: list[str] | None) -> tuple[str, ...]:
     """The names in options that may each hold several, separated by commas."""
     return tuple(name for text in lists or [] for name in text.split(",") if name)
-
-
-def _folder_suffixes() -> set[str]:
-    """What is taken from a folder. A .txt or .csv is seldom a cloud; it has to be named."""
-    from pcc_cli import formats
-
-    return set(formats.READERS) - {".txt", ".csv"}
 
 
 def _packed_name(path: Path) -> str:

@@ -70,6 +70,16 @@ def plan(
     return pairs
 
 
+def sources(inputs: list[str], *, suffixes: Collection[str], recursive: bool = False) -> list[Path]:
+    """The files that `inputs` mean, each once. Raises InputError for one that is not there."""
+    if PIPE in inputs:
+        raise typer.BadParameter("files are read more than once; name them", param_hint="FILE")
+    found = [entry.path for text in inputs for entry in _expand(text, suffixes, recursive)]
+    for path in found:
+        _check_source(str(path))
+    return list(dict.fromkeys(found))
+
+
 def _piped(inputs: list[str], output: str | None) -> Pair:
     if len(inputs) > 1:
         raise typer.BadParameter("'-' must be the only input", param_hint="FILE")

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from enum import Enum
 from typing import Annotated
 
 import typer
+
+
+def positive(text: str) -> float:
+    """A positive number; the parser of an option."""
+    with suppress(ValueError):
+        number = float(text)
+        if math.isfinite(number) and number > 0:
+            return number
+    raise typer.BadParameter(f"'{text}' is not a positive number")
+
 
 Inputs = Annotated[
     list[str], typer.Argument(metavar="FILE", help="Files, folders, 'patterns*', or - alone.")

@@ -8,6 +8,7 @@ from typing import Any
 
 from pcc_cli.codecs.base import Codec
 from pcc_cli.errors import UnsupportedError
+from pcc_cli.geometry import Mesh, VoxelCloud
 
 # id on disk -> "module:Class". An id is for ever; a changed bitstream is a new one.
 CODECS = {
@@ -31,6 +32,12 @@ def resolve(name: str) -> str:
     if not versions:
         raise UnsupportedError(f"unknown codec '{name}'; this pcc has {', '.join(CODECS)}")
     return max(versions, key=lambda codec: int(codec.rpartition(".")[2]))
+
+
+def check_takes(codec: str, kind: str) -> None:
+    """UnsupportedError unless the codec with the id `codec` takes files of `kind`."""
+    if not set(get(codec).accepts) & {Mesh if kind == "mesh" else VoxelCloud}:
+        raise UnsupportedError(f"codec '{codec}' does not take a file with {kind}")
 
 
 def get(codec: str) -> type[Codec]:

@@ -24,6 +24,8 @@ READERS = {
     ".pts": "xyz",
 }
 WRITERS = {".ply": "ply"}
+# What is taken from a folder. A .txt or .csv is seldom a cloud; it has to be named.
+FOLDER_SUFFIXES = frozenset(READERS) - {".txt", ".csv"}
 _BEGINNINGS = {
     b"ply\n": "ply",
     b"ply\r": "ply",

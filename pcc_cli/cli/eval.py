@@ -1,0 +1,223 @@
+"""`pcc eval`: options, one run, a table."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pcc_cli.cli import files, options
+from pcc_cli.cli.console import Console, explain, plural
+from pcc_cli.cli.signals import stop_cleanly
+
+if TYPE_CHECKING:
+    from pcc_cli.evaluation.choices import Choices
+    from pcc_cli.evaluation.rows import Row
+
+NEIGHBOURS = "neighbours"
+
+
+def _factors(text: str | None) -> tuple[Fraction, ...]:
+    """Numbers of at least 1, separated by commas; () for None."""
+    if text is None:
+        return ()
+    try:
+        factors = tuple(Fraction(part) for part in text.split(","))
+    except (ValueError, ZeroDivisionError):
+        factors = ()
+    if not factors or min(factors) < 1:
+        raise typer.BadParameter(
+            f"'{text}' is not a list of factors like 1,4/3,2", param_hint="--rates"
+        )
+    return factors
+
+
+def _peak(text: str) -> float:
+    return 0.0 if text == NEIGHBOURS else options.positive(text)
+
+
+def evaluate(
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FILE", help="Files, folders, 'patterns*'; else an example."),
+    ] = None,
+    codec: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Codec of pcc; by default the kind's best; repeatable."),
+    ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PEER", help="gpcc, draco, laz or zstd; repeatable."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Keep the run there, or resume it."),
+    ] = None,
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Measure lossless rows only.")
+    ] = False,
+    rates: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Grids by coarseness, such as 1,4/3,2,4,8.")
+    ] = None,
+    step: Annotated[
+        float | None,
+        typer.Option(parser=options.positive, metavar="STEP", help="Grid of floats, file units."),
+    ] = None,
+    peak: Annotated[
+        float | None,
+        typer.Option(parser=_peak, metavar="VALUE", help=f"Peak for PSNR, or '{NEIGHBOURS}'."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="ID", help="Trained model of the codec to use.")
+    ] = None,
+    device: options.Device = options.DeviceChoice.auto,
+    gpcc_bin: Annotated[
+        str | None, typer.Option(metavar="PATH", help="The program tmc3 of G-PCC.")
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="An earlier run; fail if this is worse.")
+    ] = None,
+    threshold: Annotated[
+        float, typer.Option(min=0, metavar="PERCENT", help="Growth of size or error to accept.")
+    ] = 1.0,
+    time_threshold: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="PERCENT", help="Growth of time or memory to accept."),
+    ] = None,
+    recursive: options.Recursive = False,
+    jobs: options.Jobs = 1,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Compare codecs on your files: size, distortion, time and memory, beside other programs.
+
+    Each row is coded in one fresh process and decoded in another, and what comes out is compared
+    with the input. Every codec gets the same integers: the geometry on the grid of the file, or on
+    coarser ones where points that meet are merged. docs/metrics.md defines the numbers.
+
+    \b
+    Examples:
+      pcc eval --against gpcc
+      pcc eval scans/ --against gpcc --against draco -o run/ --jobs 2
+      pcc eval scans/ --lossless -o today/ --baseline yesterday/
+    """
+    from pcc_cli.evaluation.choices import Choices
+
+    if gpcc_bin:
+        os.environ["PCC_TMC3"] = gpcc_bin  # the processes that code see it, too
+    choices = Choices(
+        codecs=tuple(codec or ()),
+        against=tuple(dict.fromkeys(against or ())),
+        rates=_factors(rates),
+        lossless=lossless,
+        model=model,
+        device=device.value,
+        step=step,
+        peak=peak,
+    )
+    console = Console(quiet=quiet, debug=debug, json=json)
+    earlier = _earlier(baseline)
+    with _folder(output) as folder:
+        rows, failed = _run(console, _paths(inputs or [], recursive), choices, folder, output, jobs)
+    if not (json or quiet):
+        from pcc_cli.cli import tables
+
+        tables.show(rows)
+    worse = _worse(console, rows, earlier, threshold, time_threshold)
+    if failed or worse or all(row.skipped for row in rows):
+        raise typer.Exit(1)
+
+
+def _paths(inputs: list[str], recursive: bool) -> list[Path]:
+    from pcc_cli import formats
+    from pcc_cli.evaluation import example
+
+    if not inputs:
+        return [example.path()]
+    return files.sources(inputs, suffixes=formats.FOLDER_SUFFIXES, recursive=recursive)
+
+
+@contextmanager
+def _folder(output: Path | None) -> Iterator[Path]:
+    """The folder of the run: a lasting one, or one for the time of the run."""
+    if output is None:
+        with tempfile.TemporaryDirectory(prefix="pcc-eval-") as name:
+            yield Path(name)
+    else:
+        output.mkdir(parents=True, exist_ok=True)
+        yield output
+
+
+def _run(
+    console: Console,
+    paths: list[Path],
+    choices: Choices,
+    folder: Path,
+    keep: Path | None,
+    jobs: int,
+) -> tuple[list[Row], bool]:
+    """The rows of the run in the order of the plan, and whether any row failed."""
+    from pcc_cli.evaluation import rows, run
+
+    work = run.plan(paths, choices, keep)
+    for row in work.skipped:
+        console.say(f"{row.file}: {row.codec} skipped: {row.skipped}")
+        console.record(row.to_json())
+    found = list(work.skipped)
+    failures = []
+    with console.progress("rows") as progress:
+        outcomes = run.execute(work, folder, 1 if console.debug else jobs, stop_cleanly)
+        for done, (row, outcome) in enumerate(outcomes, 1):
+            title = f"{row.file}: {row.codec}, {row.setting}"
+            progress(done / len(work.tasks), title)
+            if isinstance(outcome, Exception):
+                failures.append((f"{title}: {explain(outcome)}", outcome))
+            else:
+                console.record(outcome.to_json())
+                found.append(outcome)
+    place = {task.row.key: number for number, task in enumerate(work.tasks)}
+    found.sort(key=lambda row: place.get(row.key, -1))
+    if keep:
+        rows.write_csv(folder, rows.read_rows(folder))
+        console.say(f"{plural(len(found), 'row')} in {folder / rows.JSON_NAME}")
+    for message, error in failures:
+        console.fail(message, error)
+    return found, bool(failures)
+
+
+def _earlier(baseline: Path | None) -> list[Row]:
+    """The rows of the run to compare with, read before hours are spent."""
+    from pcc_cli.errors import InputError
+    from pcc_cli.evaluation.rows import read_rows
+
+    found = read_rows(baseline) if baseline else []
+    if baseline and not found:
+        raise InputError(f"{baseline}: has no rows of an evaluation to compare with")
+    return found
+
+
+def _worse(
+    console: Console,
+    rows: list[Row],
+    earlier: list[Row],
+    threshold: float,
+    time_threshold: float | None,
+) -> bool:
+    """Says what is worse than in the earlier run."""
+    if not earlier:
+        return False
+    from pcc_cli.evaluation.baseline import regressions
+
+    lines = regressions(rows, earlier, threshold, time_threshold)
+    for line in lines:
+        console.say(f"worse: {line}")
+    if not lines:
+        console.say("nothing is worse than in the baseline")
+    return bool(lines)

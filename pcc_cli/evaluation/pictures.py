@@ -1,0 +1,46 @@
+"""The shapes of a run that are kept for pictures, in its folder."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pcc_cli import formats
+from pcc_cli.evaluation.case import Case
+from pcc_cli.geometry import Mesh, PointCloud
+
+FOLDER = "shapes"
+COLOURS = ("red", "green", "blue")
+
+
+def keep_original(folder: Path, case: Case) -> str:
+    """Writes the original, with its colours, once; its name below the folder of the run."""
+    name = f"{FOLDER}/{_stem(case)}.ply"
+    if not (folder / name).exists():
+        colours = {k: case.source.attributes[k] for k in COLOURS if k in case.source.attributes}
+        shape = replace(case.shape, attributes=colours, source={})
+        _write(folder / name, shape, case)
+    return name
+
+
+def keep_decoded(folder: Path, case: Case, codec: str, label: str, shape: PointCloud | Mesh) -> str:
+    """Writes a decoded shape, points in grid steps; its name below the folder of the run."""
+    part = re.sub(r"[^\w.-]+", "_", f"{codec}-{label}")
+    name = f"{FOLDER}/{_stem(case)}-{part}.ply"
+    _write(folder / name, shape, case)
+    return name
+
+
+def _stem(case: Case) -> str:
+    return f"{Path(case.file).stem}-{case.sha256[:8]}"
+
+
+def _write(path: Path, shape: PointCloud | Mesh, case: Case) -> None:
+    """In units of the file, counted from the corner of its grid: floats then suffice."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(shape, PointCloud):
+        shape = replace(shape, points=(shape.points * np.array(case.steps)).astype(np.float32))
+    path.write_bytes(formats.write(".ply", shape))
