@@ -202,7 +202,7 @@ class Counts:
         np.add.at(self.total, which, weights)
         np.add.at(self.ones, which, bits * weights)
         full = np.unique(which)
-        full = full[self.total[full] > self.limit]
+        full = full[self.total[full] >= 2 * self.limit]
         self.ones[full] = self.ones[full] * self.limit // self.total[full]
         self.total[full] = self.limit
 
@@ -358,9 +358,10 @@ class Certain:
         self.counts.learn(bins, bits, 1024)
 
 
-def decode_tree(data, rarest, depth, voxels, network):
+def decode_tree(data, settings, depth, voxels, network):
     """[3] and [9] The cells of level `depth`, and numbers of bits: mixed, certain in one stage."""
     stream, stages, coded, quick = Stream(data), [Stage(s) for s in range(8)], 0, 0
+    rarest, growth = settings
     certain = [Certain(rarest) for _ in range(8)]
     level = Level([(0, 0, 0)], np.array([0]), np.array([0]), np.array([255]))
     state = np.zeros((1, network.channels), int)
@@ -381,8 +382,11 @@ def decode_tree(data, rarest, depth, voxels, network):
                 block, surely = surely[:16384], surely[16384:]
                 bits[block] = [stream.bit(one) for one in certain[s].ones(bins[block])]
                 certain[s].learn(bins[block], bits[block])
+            left_in_part = 0
             while len(rows):
-                size = min(max(256, coded >> 9), 2048)
+                left_in_part = left_in_part or 16384
+                size = min(max(256, coded >> growth), 2048, left_in_part, len(rows))
+                left_in_part -= size
                 block, rows = rows[:size], rows[size:]
                 ones = stages[s].predict(log_odds[block], chosen(known, block), axes)
                 bits[block] = [stream.bit(one) for one in ones]
@@ -416,7 +420,7 @@ def decode(meta, streams, config, weights):
         assert meta["model"]["sha256"] == sha256
         voxels, coded = decode_tree(
             streams["OCCU"],
-            meta["certain"],
+            (meta["certain"], meta["growth"]),
             meta["depth"],
             meta["voxels"],
             Network(config, weights),

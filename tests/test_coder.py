@@ -12,8 +12,7 @@ import trees
 from pcc_cli.entropy.logistic import TOTAL
 from pcc_cli.entropy.rangecoder import RangeDecoder, RangeEncoder
 from pcc_cli.errors import FormatError
-from pcc_cli.tree import coder as coders
-from pcc_cli.tree.coder import BLOCK_MAX, BLOCK_MIN, BitCoder
+from pcc_cli.tree.coder import BLOCK_MAX, BLOCK_MIN, PART, BitCoder
 
 RNG = np.random.default_rng(25)
 
@@ -106,15 +105,18 @@ def test_nothing_to_code():
     assert data == b"" and all(len(bits) == 0 for bits in decoded(calls, data))
 
 
-def test_blocks_grow_with_what_was_coded(monkeypatch):
-    monkeypatch.setattr(coders, "BLOCK_GROWTH", 4)
-    counts, meter, coder = [10] * 100 + [60_000], Meter(), BitCoder()
+def test_blocks_grow_with_what_was_coded():
+    counts, meter, coder = [10] * 100 + [60_000], Meter(), BitCoder(growth=4)
     for count in counts:
         bits = RNG.integers(0, 2, count).astype(np.uint8)
         coder.encode(meter, 0, knowns.random(RNG, 0, count), bits)
     assert meter.blocks[:100] == counts[:100] and sum(meter.blocks) == sum(counts)
-    before = np.cumsum([0, *meter.blocks])[100:-2]  # of the blocks that a limit cut
-    assert meter.blocks[100:-1] == np.clip(before >> 4, BLOCK_MIN, BLOCK_MAX).tolist()
+    ends = np.cumsum(meter.blocks)[100:] - 1000
+    size = np.clip(np.cumsum([0, *meter.blocks])[100:-1] >> 4, BLOCK_MIN, BLOCK_MAX)
+    cut = (ends % PART == 0) | (ends == 60_000)  # no block reaches across parts
+    assert cut.sum() == -(-60_000 // PART)
+    assert np.array_equal(np.array(meter.blocks[100:])[~cut], size[~cut])
+    assert (np.array(meter.blocks[100:]) <= size).all()
     assert {BLOCK_MIN, BLOCK_MAX} < set(meter.blocks)
 
 

@@ -20,7 +20,7 @@ def plain_counts(blocks, size: int) -> list[int]:
             ones[row] += bit
             total[row] += 1
         for row in set(rows):
-            if total[row] > LIMIT:
+            if total[row] >= 2 * LIMIT:
                 ones[row], total[row] = ones[row] * LIMIT // total[row], LIMIT
     return [min((o << 16) // t, TOTAL - 1) for o, t in zip(ones, total, strict=True)]
 

@@ -21,7 +21,7 @@ from pcc_cli.exact.layers import (
     self_check,
 )
 from pcc_cli.exact.quantize import IntegerLayer, quantize_layer
-from pcc_cli.nn.layers import BIT_VALUE, Neighbourhood
+from pcc_cli.nn.layers import Neighbourhood
 from pcc_cli.nn.quantizers import ACTIVATION_MAX, WEIGHT_MAX
 
 CPU = torch.device("cpu")
@@ -211,11 +211,7 @@ def rows_of(x: np.ndarray, near: Neighbourhood | None) -> np.ndarray:
         rows = np.concatenate([x, np.zeros((1, x.shape[1]), np.int64)])
         parts = [rows[table[:, k]] for k in range(27)]
     if near.window is not None:
-        window = near.window.numpy()
-        parts += [
-            (window[table[:, k], None] >> np.arange(8) & 1).astype(np.int64) * BIT_VALUE
-            for k in range(27)
-        ]
+        parts += [near.window.numpy().astype(np.int64)[table[:, k]] for k in range(27)]
     return np.concatenate(parts, axis=1)
 
 
@@ -234,7 +230,7 @@ def formula(layer: IntegerLayer, inputs: np.ndarray, skip: np.ndarray | None) ->
 def near_kinds():
     """name -> (inputs, how rows find them), at the finest level of a small surface."""
     *_, (level, _, _) = trees.levels_of(trees.tree_of(trees.surface(4)))
-    window = torch.randint(0, 256, (len(level) + 1,), dtype=torch.uint8, generator=GENERATOR)
+    window = torch.randint(0, 128, (len(level) + 1, 8), dtype=torch.uint8, generator=GENERATOR)
     window[-1] = 0
     return {
         "own row": (CHANNELS, None),

@@ -85,8 +85,8 @@ CASES = {
     ranked: lambda meta, coded: list(meta["ranks"]) == ["X", "Z"],
     deep: lambda meta, coded: meta["depth"] == 30 and "ranks" not in meta,
     flat: lambda meta, coded: "ranks" not in meta,
-    many: lambda meta, coded: coded[0] >> 9 > 256,
-    plain: lambda meta, coded: coded[1] > 16384,
+    many: lambda meta, coded: coded[0] >> meta["growth"] > 256 and meta["growth"] == 9,
+    plain: lambda meta, coded: coded[1] > 16384 and meta["growth"] == 8,
 }
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 import torch
 import trees
@@ -32,9 +30,9 @@ def level():
 
 def window_of(count: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(2)
-    window = torch.randint(0, 256, (count + 1,), dtype=torch.uint8, generator=generator)
+    window = torch.randint(0, 2, (count + 1, 8), generator=generator) * BIT_VALUE * ACTIVATION_STEP
     window[-1] = 0
-    return window
+    return window.to(torch.bfloat16)
 
 
 def near_of(level, kind: str) -> Neighbourhood | None:
@@ -45,7 +43,7 @@ def near_of(level, kind: str) -> Neighbourhood | None:
 
 
 def dense_inputs(x: torch.Tensor, near: Neighbourhood | None) -> torch.Tensor:
-    """The rows that a weight is multiplied with, neighbour by neighbour and bit by bit."""
+    """The rows that a weight is multiplied with, neighbour by neighbour."""
     if near is None:
         return x
     parts = [x]
@@ -53,9 +51,7 @@ def dense_inputs(x: torch.Tensor, near: Neighbourhood | None) -> torch.Tensor:
         rows = torch.cat([x, x.new_zeros(1, x.shape[1])])
         parts = [rows[near.table[:, k].long()] for k in range(27)]
     if near.window is not None:
-        for k, bit in itertools.product(range(27), range(8)):
-            byte = near.window[near.table[:, k].long()]
-            parts.append((byte >> bit & 1)[:, None].to(x.dtype) * BIT_VALUE * ACTIVATION_STEP)
+        parts += [near.window[near.table[:, k].long()].to(x.dtype) for k in range(27)]
     return torch.cat(parts, 1)
 
 

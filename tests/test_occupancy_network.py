@@ -17,6 +17,7 @@ from pcc_cli.codecs.occupancy.network import (
     statistics,
 )
 from pcc_cli.exact.layers import IntegerLayers
+from pcc_cli.nn.layers import FloatLayers
 from pcc_cli.tree import neighbours
 
 CPU = torch.device("cpu")
@@ -168,12 +169,15 @@ def test_the_size_of_a_level_is_one_of_eight_classes(size, place):
 
 
 @pytest.mark.parametrize("stage", range(STAGES + 1))
-def test_window_bytes(stage):
+def test_the_window_holds_known_bits_and_existence(stage):
     codes = torch.tensor([0, 255, 0b10110101], dtype=torch.uint8)
-    window = known_bits(codes, stage).tolist()
     mask = (1 << stage) - 1
     exists = 0 if stage == STAGES else 0x80
-    assert window == [(code & mask) | exists for code in codes.tolist()] + [0]
+    bytes_ = [(code & mask) | exists for code in codes.tolist()] + [0]
+    expected = [[64 * (byte >> bit & 1) for bit in range(8)] for byte in bytes_]
+    integers, floats = IntegerLayers(networks.twins(), CPU), FloatLayers({}, frozenset())
+    assert known_bits(integers, codes, stage).tolist() == expected
+    assert (known_bits(floats, codes, stage) * 16).tolist() == expected
 
 
 def test_every_layer_is_used_and_has_its_shape():

@@ -18,7 +18,7 @@ RNG = np.random.default_rng(24)
 
 def cost(model: StageModel, axes: AxisCounts, known: Known, bits: np.ndarray) -> float:
     """Bits per bit of a block, which is then learned."""
-    probability = model.predict(known, axes)
+    probability = model.predict(model.place(known, axes), axes)
     model.learn(bits, axes)
     return float(-np.log2(np.where(bits, probability, TOTAL - probability) / TOTAL).mean())
 
@@ -40,7 +40,7 @@ def test_any_input_gives_a_probability(stage, monkeypatch):
     model, axes = StageModel(stage), AxisCounts()
     for round_ in range(60):
         for known in (knowns.extremes(stage), knowns.random(RNG, stage, 200, 1 << 20)):
-            probability = model.predict(known, axes)
+            probability = model.predict(model.place(known, axes), axes)
             assert probability.dtype == np.int64
             assert probability.min() >= FLOOR and probability.max() <= TOTAL - FLOOR
             model.learn(np.full(len(known), round_ // 30), axes)
@@ -53,7 +53,8 @@ def test_any_input_gives_a_probability(stage, monkeypatch):
 def test_it_begins_with_the_calibrated_network():
     """Before anything is learned the network is believed, nearly as it is."""
     known = replace(knowns.random(RNG, 3, 500), logits=RNG.integers(-700, 700, 500))
-    probability = StageModel(3).predict(known, AxisCounts()) / TOTAL
+    model, axes = StageModel(3), AxisCounts()
+    probability = model.predict(model.place(known, axes), axes) / TOTAL
     assert probability == pytest.approx(1 / (1 + np.exp(-known.logits / 256)), abs=0.03)
 
 
@@ -139,9 +140,9 @@ def test_the_order_within_a_block_does_not_matter():
         model, axes = StageModel(5), AxisCounts()
         for known, bits in blocks:
             order = RNG.permutation(900) if shuffled else np.arange(900)
-            model.predict(known[order], axes)
+            model.predict(model.place(known[order], axes), axes)
             model.learn(bits[order], axes)
-        answers.append(model.predict(probe, axes))
+        answers.append(model.predict(model.place(probe, axes), axes))
     assert np.array_equal(*answers)
 
 

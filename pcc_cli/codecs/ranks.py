@@ -33,7 +33,7 @@ def encode(voxels: Array) -> tuple[Array, dict[str, Any], dict[str, bytes]]:
     """
     ranked, about, streams = voxels.copy(), {}, {}
     for axis, name in enumerate("XYZ"):
-        used, ranks, points = np.unique(voxels[:, axis], return_inverse=True, return_counts=True)
+        used, points = _used(voxels[:, axis])
         gaps = np.diff(used, prepend=0)
         saved_bytes = float(points @ np.log2(_spacing(used))) / 8
         often = len(voxels) > _OFTEN * len(used)
@@ -42,10 +42,21 @@ def encode(voxels: Array) -> tuple[Array, dict[str, Any], dict[str, bytes]]:
             continue
         column = columns.encode(gaps.astype("<u4"), _LEVEL)
         if saved_bytes > _LEAST_GAIN * len(column.data):
-            ranked[:, axis] = ranks
+            ranked[:, axis] = np.searchsorted(used, voxels[:, axis])
             about[name] = {"used": len(used), **column.to_json()}
             streams["GAP" + name] = column.data
     return ranked, ({"ranks": about} if about else {}), streams
+
+
+def _used(coordinates: Array) -> tuple[Array, Array]:
+    """The distinct `coordinates` (n,), rising, and how many points have each."""
+    low, high = int(coordinates.min()), int(coordinates.max())
+    if high - low > 8 * len(coordinates):
+        used, points = np.unique(coordinates, return_counts=True)
+        return used, points
+    points = np.bincount(coordinates - low)  # ten times faster than sorting
+    used = np.flatnonzero(points)
+    return used + low, points[used]
 
 
 def _spacing(used: Array) -> Array:

@@ -1,9 +1,9 @@
 """Adaptive frequencies of a bit in many contexts at once, in integers.
 
-A context holds the weight of the bits seen in it and how much of it were ones. Beyond a limit both
-are scaled down, so that old bits count less than new ones. Several tables are kept in one array, so
-that a block costs a few calls and not a few for each table; and both numbers of a context in one
-word, so that a block costs one gather and one scatter: `total << 32 | ones`.
+A context holds the weight of the bits seen in it and how much of it were ones. At twice a limit
+both are scaled down to it, so that old bits count less than new ones. Several tables are kept in
+one array, so that a block costs a few calls and not a few for each table; and both numbers of a
+context in one word, so that a block costs one gather and one scatter: `total << 32 | ones`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pcc_cli.entropy.logistic import PROBABILITY_BITS, TOTAL, squash, stretch
 
 Array = np.ndarray[Any, Any]
 
-LIMIT = 255  # bits that a context remembers
+LIMIT = 255  # bits that a context remembers at least
 BINS, BIN_WIDTH = 33, 96  # of log odds, in units of 1/256
 _EDGE = BINS // 2 * BIN_WIDTH
 _TRUST = 4  # bits that a calibrated bin believes its log odds at first
@@ -36,7 +36,7 @@ class Tables:
     """Contexts of several tables, of `sizes`, each with `ones` of `total` doubtful bits at first.
 
     ones : one number for all, or one for each context, table after table
-    limit : the largest total that a context keeps, None for any
+    limit : what a total that has reached twice as much is scaled down to; None: nothing is
     """
 
     def __init__(
@@ -77,9 +77,9 @@ class Tables:
             self._forget(flat, self._limit)
 
     def _forget(self, rows: Array, limit: int) -> None:
-        """Scales the contexts that have more than `limit` down to it."""
+        """Scales the contexts that have twice the `limit` down to it."""
         packed = self._packed[rows]
-        full = packed >= (limit + 1) << _HIGH
+        full = packed >= (2 * limit) << _HIGH
         if full.any():  # a row may stand there twice: both times it is given the same value
             packed = packed[full]
             ones = quotient((packed & _LOW) * limit, packed >> _HIGH)

@@ -23,21 +23,16 @@ from torch import Tensor
 from pcc_cli.errors import DeviceError
 from pcc_cli.exact.quantize import IntegerLayer, accumulator_bound, check_bounds
 from pcc_cli.nn.layers import (
-    BIT_VALUE,
     Neighbourhood,
-    byte_bits,
     gathered,
     padded,
-    window_bits,
 )
 from pcc_cli.nn.quantizers import ACTIVATION_MAX, WEIGHT_MAX
 
 BACKENDS = ("int8", "float32", "float64")
-_CHUNK = 8192
+_CHUNK = 2048
 _CHUNK_CUDA = 1 << 17
 _TRIAL_ROWS = 1024
-
-_BYTE_BITS = byte_bits(torch.uint8, BIT_VALUE)
 
 Product = Callable[[Tensor], Tensor]
 
@@ -180,8 +175,7 @@ class IntegerLayers:
         width = features.shape[1]
         sums = self._product(name, 0, width)(features)
         if near.window is not None:
-            bits = window_bits(near.window, table, _BYTE_BITS).view(torch.uint8)
-            sums = sums + self._product(name, width, height)(bits)
+            sums = sums + self._product(name, width, height)(gathered(near.window, table))
         return sums
 
     def constant(self, values: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ how likely the next child is, given that the node's earlier ones were missing.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,13 +18,14 @@ from pcc_cli.entropy.logistic import PROBABILITY_BITS, TOTAL, stretch
 
 Array = np.ndarray[Any, Any]
 
-SPAN = 4096  # coordinates that far apart share their counts
+SPAN = 4096  # coordinates that far apart share their counts; a power of two
 _DOUBT = 4  # bits at the mean rate that each coordinate begins with
 _LEAST = 64  # smallest share of a half, of 2**16
 _SHARE_SHIFT = 12
 
 
-class Places(NamedTuple):
+@dataclass(frozen=True)
+class AxisPlaces:
     """Where n bits of a stage are counted, (3, n) each, one row an axis.
 
     rates : the lower half of the node; the upper half follows it
@@ -32,6 +34,9 @@ class Places(NamedTuple):
 
     rates: Array
     halves: Array
+
+    def __getitem__(self, rows: Any) -> AxisPlaces:
+        return AxisPlaces(self.rates[rows], self.halves[rows])
 
 
 class AxisCounts:
@@ -42,21 +47,21 @@ class AxisCounts:
         self._halves = Tables([SPAN * 8] * 3, 2, 4)
         self._seen = [1, 4]  # ones and bits of the level so far
 
-    def places(self, stage: int, cells: Array, siblings: Array) -> Places:
+    def places(self, stage: int, cells: Array, siblings: Array) -> AxisPlaces:
         """Of nodes with the coordinates `cells` (n, 3) and the known children `siblings` (n,)."""
-        lower = (cells.T % SPAN) * 2
+        lower = (cells.T & (SPAN - 1)) * 2
         known = [
             ((siblings & same) > 0) * 2 + ((siblings & other) > 0)
             for same, other in _HALVES_BEFORE[stage]
         ]
         halves = (lower + _upper(stage)) * 4 + np.stack(known)
-        return Places(self._rates.rows(lower), self._halves.rows(halves))
+        return AxisPlaces(self._rates.rows(lower), self._halves.rows(halves))
 
-    def log_odds(self, places: Places) -> Array:
+    def log_odds(self, places: AxisPlaces) -> Array:
         """(3, n) log odds of the bit, by the counts of each axis."""
         return self._halves.log_odds(places.halves)
 
-    def hazard(self, stage: int, places: Places, siblings: Array) -> Array:
+    def hazard(self, stage: int, places: AxisPlaces, siblings: Array) -> Array:
         """(n,) log odds that child `stage` is there, if the axes were independent.
 
         For a node without known children: given that it has one, among those that are left. For
@@ -78,7 +83,7 @@ class AxisCounts:
         share = quotient(lower << PROBABILITY_BITS, lower + upper + 1)
         return np.minimum(np.maximum(share, _LEAST), TOTAL - _LEAST)
 
-    def learn(self, stage: int, places: Places, bits: Array) -> None:
+    def learn(self, stage: int, places: AxisPlaces, bits: Array) -> None:
         """Takes in `bits` (n,) at `places`."""
         self._rates.learn(places.rates + _upper(stage), bits)
         self._halves.learn(places.halves, bits)

@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 BINS, BIN_WIDTH = 79, 64  # of the network's log odds, units of 1/256
 BLOCK = 1 << 14  # bits, after each of which is learned
 _WEIGHT = 1 << 10  # of a bit, so that small probabilities can be told apart
-_LIMIT = 8192 * _WEIGHT  # bits that a bin remembers
+_LIMIT = 8192 * _WEIGHT  # bits that a bin remembers at least
 
 
 class CertainBits:

@@ -15,7 +15,7 @@ from pcc_cli.entropy.rangecoder import RangeDecoder, RangeEncoder
 from pcc_cli.tree import certain as certain_bits
 from pcc_cli.tree.axes import AxisCounts
 from pcc_cli.tree.certain import CertainBits
-from pcc_cli.tree.stage import Known, StageModel
+from pcc_cli.tree.stage import Known, Places, StageModel
 
 Array = np.ndarray[Any, Any]
 
@@ -24,7 +24,7 @@ Exchange = Callable[[Rows, Array], Array]  # probabilities of the bits at rows -
 
 STAGES = 8
 BLOCK_MIN, BLOCK_MAX = 256, 2048  # bits
-BLOCK_GROWTH = 9  # a block is at most 2**-9 of what was coded before
+PART = 1 << 14  # bits that no block reaches across
 
 
 class BitCoder:
@@ -32,9 +32,11 @@ class BitCoder:
 
     rarest : bits are certain (`tree.certain`) below this probability of the other value, in units
         of 2**-16; 0: no bit is
+    growth : a block has at most 2**-growth of the bits that were coded before it
     """
 
-    def __init__(self, rarest: int = 0) -> None:
+    def __init__(self, rarest: int = 0, growth: int = 9) -> None:
+        self._growth = growth
         self._models = [StageModel(stage) for stage in range(STAGES)]
         self._certain = [CertainBits(rarest) for _ in range(STAGES)] if rarest else []
         self._axes = AxisCounts()
@@ -87,10 +89,20 @@ class BitCoder:
 
     def _mix(self, stage: int, known: Known, exchange: Exchange) -> None:
         """Codes bits with all that is known of them."""
-        model, start = self._models[stage], 0
-        while start < len(known):
-            size = min(max(BLOCK_MIN, self._coded >> BLOCK_GROWTH), BLOCK_MAX)
-            rows = slice(start, min(start + size, len(known)))
-            model.learn(exchange(rows, model.predict(known[rows], self._axes)), self._axes)
+        for start in range(0, len(known), PART):
+            part = known[start : start + PART]
+            places = self._models[stage].place(part, self._axes)
+
+            def exchange_part(rows: Rows, ones: Array, start: int = start) -> Array:
+                return exchange(slice(start + rows.start, start + rows.stop), ones)
+
+            self._blocks(self._models[stage], places, exchange_part)
+
+    def _blocks(self, model: StageModel, places: Places, exchange: Exchange) -> None:
+        start = 0
+        while start < len(places):
+            size = min(max(BLOCK_MIN, self._coded >> self._growth), BLOCK_MAX)
+            rows = slice(start, min(start + size, len(places)))
+            model.learn(exchange(rows, model.predict(places[rows], self._axes)), self._axes)
             self._coded += rows.stop - start
             start = rows.stop

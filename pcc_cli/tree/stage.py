@@ -24,7 +24,7 @@ import numpy as np
 from pcc_cli.entropy.counts import Calibrations, Tables
 from pcc_cli.entropy.logistic import LOGIT_UNIT, squash
 from pcc_cli.entropy.mixing import Mixer
-from pcc_cli.tree.axes import AxisCounts
+from pcc_cli.tree.axes import AxisCounts, AxisPlaces
 
 Array = np.ndarray[Any, Any]
 
@@ -61,8 +61,31 @@ class Known:
         return len(self.logits)
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where n bits are counted, whatever the counts are: (n,) or (k, n) int64 each.
+
+    begun : 1 where a child of the node is known to be there
+    contexts : (3, n) of the calibrations; of the last without its bin of the guess
+    counts, axes : rows of the tables
+    """
+
+    logits: Array
+    siblings: Array
+    begun: Array
+    contexts: Array
+    counts: Array
+    axes: AxisPlaces
+
+    def __getitem__(self, rows: slice) -> Places:
+        return Places(*(getattr(self, field.name)[..., rows] for field in fields(self)))
+
+    def __len__(self) -> int:
+        return len(self.logits)
+
+
 class StageModel:
-    """The counts and weights of one stage: `predict` a block, then `learn` its bits.
+    """The counts and weights of one stage: `place` bits, and for each block `predict` and `learn`.
 
     There are two sets of weights: for nodes whose known children are all missing, and for others.
     """
@@ -73,32 +96,20 @@ class StageModel:
         self._calibrations = Calibrations([COUNT_BINS, 27, 128, 64 * 2 * HAZARD_BINS])
         self._mixer = Mixer(2, FIRST_WEIGHTS)
 
-    def predict(self, known: Known, axes: AxisCounts) -> Array:
-        """(n,) 2**16 times the probability of a 1; keeps what `learn` needs."""
+    def place(self, known: Known, axes: AxisCounts) -> Places:
+        """Where the bits belong; done for many blocks at once, because it costs calls, not time."""
         siblings = known.siblings.astype(np.int64)
-        self._begun = (siblings > 0).astype(np.int64)
-        self._rows = self._counts.rows(self._contexts(known, siblings))
-        self._places = axes.places(self.stage, known.cells, siblings)
-        inputs = np.empty((len(FIRST_WEIGHTS), len(known)))
-        logits = inputs[0] = np.minimum(np.maximum(known.logits, -NETWORK_LIMIT), NETWORK_LIMIT)
-        counted = inputs[1:8] = self._counts.log_odds(self._rows)
-        inputs[8:11] = axes.log_odds(self._places)
-        guess = inputs[11] = axes.hazard(self.stage, self._places, siblings)
-        contexts = np.stack(
-            [
-                _bin(counted[0], COUNT_BINS, COUNT_WIDTH),
-                known.crowd,
-                known.touching,
-                (known.faces * 2 + self._begun) * HAZARD_BINS
-                + _bin(guess, HAZARD_BINS, HAZARD_WIDTH),
-            ]
+        begun = (siblings > 0).astype(np.int64)
+        logits = np.minimum(np.maximum(known.logits, -NETWORK_LIMIT), NETWORK_LIMIT)
+        contexts = [known.crowd, known.touching, (known.faces * 2 + begun) * HAZARD_BINS]
+        return Places(
+            logits.astype(np.int64),
+            siblings,
+            begun,
+            np.stack(contexts).astype(np.int64),
+            self._counts.rows(self._contexts(known, siblings)),
+            axes.places(self.stage, known.cells, siblings),
         )
-        self._bins = self._calibrations.place(contexts, logits.astype(np.int64))
-        inputs[12:16] = self._calibrations.log_odds(*self._bins)
-        inputs[16] = LOGIT_UNIT
-        self._inputs = inputs
-        self._probability = squash(self._mixer.mix(inputs, self._begun))
-        return self._probability
 
     def _contexts(self, known: Known, siblings: Array) -> Array:
         """(7, n) which of the counts of each table each bit belongs to."""
@@ -112,12 +123,30 @@ class StageModel:
         contexts[2:] = _hash(np.stack([*sides, before, after]) << 8 | siblings)
         return contexts
 
+    def predict(self, places: Places, axes: AxisCounts) -> Array:
+        """(n,) 2**16 times the probability of a 1; keeps what `learn` needs."""
+        inputs = np.empty((len(FIRST_WEIGHTS), len(places)))
+        inputs[0] = places.logits
+        counted = inputs[1:8] = self._counts.log_odds(places.counts)
+        inputs[8:11] = axes.log_odds(places.axes)
+        guess = inputs[11] = axes.hazard(self.stage, places.axes, places.siblings)
+        contexts = np.empty((4, len(places)), dtype=np.int64)
+        contexts[0] = _bin(counted[0], COUNT_BINS, COUNT_WIDTH)
+        contexts[1:] = places.contexts
+        contexts[3] += _bin(guess, HAZARD_BINS, HAZARD_WIDTH)
+        self._bins = self._calibrations.place(contexts, places.logits)
+        inputs[12:16] = self._calibrations.log_odds(*self._bins)
+        inputs[16] = LOGIT_UNIT
+        self._places, self._inputs = places, inputs
+        self._probability = squash(self._mixer.mix(inputs, places.begun))
+        return self._probability
+
     def learn(self, bits: Array, axes: AxisCounts) -> None:
         """Takes in the bits (n,) int64 of the block that was predicted last."""
-        self._mixer.learn(self._inputs, self._begun, self._probability, bits)
-        self._counts.learn(self._rows, bits)
+        self._mixer.learn(self._inputs, self._places.begun, self._probability, bits)
+        self._counts.learn(self._places.counts, bits)
         self._calibrations.learn(*self._bins, bits)
-        axes.learn(self.stage, self._places, bits)
+        axes.learn(self.stage, self._places.axes, bits)
 
 
 def _bin(values: Array, bins: int, width: int) -> Array:

@@ -39,9 +39,11 @@ Array = np.ndarray[Any, Any]
 MAX_DEPTH = 32
 MAX_VOXELS = 1 << 23  # of one payload; larger clouds come in tiles
 # Surfaces have three voxels or more for each node of the level above them, scans hardly more than
-# one. On surfaces half of the bits are certain enough to be coded the quick way, for 0.1 % more
-# bytes; elsewhere few are, and every count helps.
-DENSE, RAREST = 2, 200  # certain: the other value is less likely than 200 in 65536
+# one. On surfaces half of the bits are certain enough to be coded the quick way, and blocks may
+# grow early, for 0.1 % more bytes; elsewhere few bits are certain, and every count helps.
+DENSE = 2
+ON_SURFACES = {"certain": 200, "growth": 8}
+ELSEWHERE = {"certain": 0, "growth": 9}
 
 # (level, stage, rows that are coded, what is known of them) -> their bits (n,) uint8
 Exchange = Callable[[int, int, Any, Known], Array]
@@ -92,14 +94,13 @@ class Occupancy:
         if not depth:
             return Payload(meta, {**gaps, **repeats})
         tree = octree.build(voxels - base, depth)
-        rarest = RAREST if len(voxels) >= DENSE * len(tree.codes[-1]) else 0
+        meta |= ON_SURFACES if len(voxels) >= DENSE * len(tree.codes[-1]) else ELSEWHERE
 
         def encoded(device: torch.device) -> tuple[OccupancyModel, bytes]:
             model = load_model(self.model, None, device)
-            return model, _encode_tree(model, tree, rarest)
+            return model, _encode_tree(model, tree, _bit_coder(meta))
 
         model, stream = compute(self.device, encoded)
-        meta["certain"] = rarest
         meta["model"] = {"id": model.id, "sha256": model.sha256}
         return Payload(meta, {"OCCU": stream, **gaps, **repeats})
 
@@ -117,12 +118,11 @@ class Occupancy:
         voxels = np.zeros((1, 3), dtype=np.int64)
         if depth:
             recorded, stream = member(meta, "model", dict), payload.stream("OCCU")
-            rarest = integer(meta, "certain", 0, 1 << (PROBABILITY_BITS - 1))
             named = member(recorded, "id", str), member(recorded, "sha256", str)
             tree = compute(
                 self.device,
                 lambda device: _decode_tree(
-                    load_model(*named, device), stream, rarest, depth, count
+                    load_model(*named, device), stream, _bit_coder(meta), depth, count
                 ),
             )
             voxels = octree.voxels_of(tree)
@@ -154,9 +154,15 @@ def _base(meta: dict[str, Any], depth: int) -> Array:
     return corner
 
 
-def _encode_tree(model: OccupancyModel, tree: octree.Octree, rarest: int) -> bytes:
-    """The stream of a tree; `rarest` as in BitCoder."""
-    encoder, coder = RangeEncoder(), BitCoder(rarest)
+def _bit_coder(meta: dict[str, Any]) -> BitCoder:
+    """A new coder with the settings of a file."""
+    rarest = integer(meta, "certain", 0, 1 << (PROBABILITY_BITS - 1))
+    return BitCoder(rarest, integer(meta, "growth", 0, 32))
+
+
+def _encode_tree(model: OccupancyModel, tree: octree.Octree, coder: BitCoder) -> bytes:
+    """The stream of a tree."""
+    encoder = RangeEncoder()
 
     def exchange(level: int, stage: int, rows: Any, known: Known) -> Array:
         bits: Array = (tree.codes[level][rows] >> stage) & 1
@@ -169,10 +175,10 @@ def _encode_tree(model: OccupancyModel, tree: octree.Octree, rarest: int) -> byt
 
 
 def _decode_tree(
-    model: OccupancyModel, stream: bytes, rarest: int, depth: int, voxels: int
+    model: OccupancyModel, stream: bytes, coder: BitCoder, depth: int, voxels: int
 ) -> octree.Octree:
     """The tree of a stream; FormatError as soon as a level would have more than `voxels` nodes."""
-    decoder, coder = RangeDecoder(stream), BitCoder(rarest)
+    decoder = RangeDecoder(stream)
 
     def exchange(level: int, stage: int, rows: Any, known: Known) -> Array:
         return coder.decode(decoder, stage, known)

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from pcc_cli.errors import InputError
-from pcc_cli.nn.layers import BIT_VALUE, Neighbourhood
+from pcc_cli.nn.layers import BIT_VALUE, Neighbourhood, gathered
 from pcc_cli.tree.neighbours import NEIGHBOURS, Level
 
 STAGES = 8
@@ -107,12 +107,14 @@ def statistics(level: Level, parent_codes: Tensor) -> Tensor:
     return torch.cat([*shares, size])
 
 
-def known_bits(codes: Tensor, stage: int) -> Tensor:
-    """(n + 1,) uint8 window bytes: bits below `stage`, bit 7 for existence, 0 in the last row."""
-    window = torch.zeros(len(codes) + 1, dtype=torch.uint8, device=codes.device)
-    known = codes if stage == STAGES else (codes & ((1 << stage) - 1)) | 0x80
-    window[:-1] = known
-    return window
+_BITS = BIT_VALUE * ((torch.arange(256)[:, None] >> torch.arange(8)) & 1)  # (256, 8) of a byte
+
+
+def known_bits(layers: Layers, codes: Tensor, stage: int) -> Tensor:
+    """(n + 1, 8) window: bits below `stage`, bit 7 for existence, none in the last row."""
+    window = torch.zeros(len(codes) + 1, 1, dtype=torch.int32, device=codes.device)
+    window[:-1, 0] = codes if stage == STAGES else (codes & ((1 << stage) - 1)) | 0x80
+    return gathered(layers.constant(_BITS.to(codes.device)), window)
 
 
 class LevelStep:
@@ -157,7 +159,7 @@ class LevelStep:
 
     def predict(self, stage: int, codes: Tensor) -> Tensor:
         """(n,) log odds that child `stage` is occupied; of `codes` only lower bits are read."""
-        window = known_bits(codes, stage)
+        window = known_bits(self.layers, codes, stage)
         if stage and stage % 2 == 0:
             self.features = self._refresh(stage // 2, window)
         near = Neighbourhood(self.level.table, window, features=False)
@@ -167,4 +169,4 @@ class LevelStep:
 
     def state(self, codes: Tensor) -> Tensor:
         """(n, C) what the children inherit, once all bits are known."""
-        return self._refresh(REFRESHES, known_bits(codes, STAGES))
+        return self._refresh(REFRESHES, known_bits(self.layers, codes, STAGES))
