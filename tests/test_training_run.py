@@ -98,6 +98,22 @@ def test_a_run_goes_on_without_its_data(data, finished, tmp_path):
     assert one.read_bytes() == other.read_bytes()
 
 
+def test_dev_clouds_are_scored_and_not_trained_on(data, finished, tmp_path):
+    """At the end, under their names; the model is that of the run without them."""
+    dev, out = tmp_path / "dev", tmp_path / "run"
+    dev.mkdir()
+    points = PointCloud(trees.surface(4).astype(np.float32))
+    (dev / "bumps.ply").write_bytes(formats.write(".ply", points))
+    start(TINY, [data], out, dev=[dev], device="cpu")
+    rows = [row.split(",") for row in (out / "log.csv").read_text().splitlines()]
+    (scored,) = (row for row in rows if "bumps" in row[2])
+    assert scored[0] == "3" and scored[2] == "bumps.ply at 1" and 0 < float(scored[3]) < 20
+    one, other = (folder / "model" / "weights.safetensors" for folder in (finished[0], out))
+    assert one.read_bytes() == other.read_bytes()
+    with pytest.raises(InputError, match="nowhere"):
+        start(TINY, [data], tmp_path / "other", dev=[tmp_path / "nowhere"], device="cpu")
+
+
 def test_a_finished_run_is_not_begun_again(data, finished):
     out, _ = finished
     before = (out / "log.csv").read_bytes()

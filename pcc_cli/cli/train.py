@@ -39,6 +39,10 @@ def train(
             metavar="DIR", help="Folder with meshes and clouds, once for each; not for --resume."
         ),
     ] = None,
+    dev: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Folder with clouds to score, never to train on."),
+    ] = None,
     codec: Annotated[
         str | None, typer.Option(metavar="ID", help="Codec to train.  [default: occupancy]")
     ] = None,
@@ -85,6 +89,7 @@ def train(
             settings,
             data or [],
             out,
+            dev=dev or [],
             resume=resume,
             device=device.value,
             packed=lambda done, total: progress(done / total, f"sample {done} of {total}"),

@@ -46,6 +46,11 @@ class Sample:
     step: float
     blob: bytes
 
+    @property
+    def name(self) -> str:
+        """How logs call it."""
+        return f"{self.source} at {self.step:g}"
+
     def tree(self) -> octree.Octree:
         """The octree, `depth` levels of codes."""
         plain = zstandard.ZstdDecompressor().decompress(self.blob)

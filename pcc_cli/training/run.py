@@ -26,7 +26,7 @@ from pcc_cli.training.export import MODEL, card, export_model
 from pcc_cli.training.recipes.occupancy import OccupancyRecipe, OccupancyTask
 
 SETTINGS = "settings.json"
-PACK = "train.pack"
+PACK, DEV_PACK = "train.pack", "dev.pack"
 CODECS = ("occupancy.1",)
 _AT_LEAST_ONE = {"samples", "nodes", "steps", "batch"}  # of the settings; others may be 0
 
@@ -101,6 +101,7 @@ def start(
     data: Sequence[Path],
     out: Path,
     *,
+    dev: Sequence[Path] = (),
     resume: bool = False,
     device: str = "auto",
     packed: Packed | None = None,
@@ -109,6 +110,7 @@ def start(
     """Trains in the folder `out` until the budget of `settings` is spent.
 
     data : folders with meshes and clouds; not needed when `out` holds a training set
+    dev : folders with clouds that are scored now and then, as they are, and never trained on
 
     InputError without data, OutputError when `out` holds a run that is not to be resumed.
     """
@@ -119,11 +121,15 @@ def start(
     if workers.is_first:
         out.mkdir(parents=True, exist_ok=True)
         _training_set(settings, data, out / PACK, packed)
+        if dev:
+            _require(dev)
+            packing.pack(list(dev), out / DEV_PACK, seed=settings.data.seed, whole=True)
         (out / SETTINGS).write_text(json.dumps(asdict(settings), indent=2) + "\n")
     workers.wait()
     samples = packing.load_pack(out / PACK)
+    scored = packing.load_pack(out / DEV_PACK) if (out / DEV_PACK).exists() else []
     torch.manual_seed(settings.train.seed)
-    task = OccupancyTask(settings.network, settings.recipe, samples, [], where)
+    task = OccupancyTask(settings.network, settings.recipe, samples, scored, where)
     progress = loop.train(task, settings.train, out, resume=resume, workers=workers, report=stepped)
     if workers.is_first:
         config, tensors = task.export()
@@ -140,8 +146,13 @@ def _training_set(
     if not pack.exists():
         if not data:
             raise InputError("no training data; name folders with --data DIR")
-        missing = [str(folder) for folder in data if not folder.is_dir()]
-        if missing:
-            raise InputError(f"{missing[0]}: no such folder; --data needs one with 3D files")
+        _require(data)
         chosen = settings.data
         packing.pack(list(data), pack, seed=chosen.seed, samples=chosen.samples, progress=packed)
+
+
+def _require(folders: Sequence[Path]) -> None:
+    """InputError unless all `folders` are there."""
+    missing = [str(folder) for folder in folders if not folder.is_dir()]
+    if missing:
+        raise InputError(f"{missing[0]}: no such folder; training needs one with 3D files")

@@ -37,7 +37,7 @@ from pcc_cli.tree.stage import Known
 Array = np.ndarray[Any, Any]
 
 MAX_DEPTH = 32
-MAX_VOXELS = 1 << 23  # of one payload; larger clouds come in tiles
+MAX_VOXELS = 1 << 21  # of one payload; larger clouds come in tiles
 # Surfaces have three voxels or more for each node of the level above them, scans hardly more than
 # one. On surfaces half of the bits are certain enough to be coded the quick way, and blocks may
 # grow early, for 0.1 % more bytes; elsewhere few bits are certain, and every count helps.

@@ -21,10 +21,13 @@ Array = np.ndarray[Any, Any]
 
 
 class Sample(Protocol):
-    """One training cloud; `datasets.packing` has them."""
+    """One cloud to train or score with; `datasets.packing` has them."""
 
     @property
     def domain(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
 
     def voxels(self) -> Array: ...
 
@@ -156,5 +159,5 @@ class OccupancyTask:
             voxels = voxels[morton_order(voxels)]
             tree = octree.build(voxels, max(depth_of(voxels), 1))
             bits = tree_bits(self.config, self.layers, tree, self.device)
-            scores[getattr(sample, "name", "?")] = sum(float(b) for b, _ in bits) / len(voxels)
+            scores[sample.name] = sum(float(b) for b, _ in bits) / len(voxels)
         return scores
