@@ -9,20 +9,32 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pcc_cli.errors import PccError
 from pcc_cli.evaluation import case as cases
 from pcc_cli.evaluation.case import Case
+from pcc_cli.evaluation.report.triangles import fan
 from pcc_cli.geometry import Array, Mesh, PointCloud
+from pcc_cli.metrics import meshes as mesh_metrics
 from pcc_cli.metrics import points as point_metrics
+from pcc_cli.metrics.meshes import Surface
 from pcc_cli.metrics.points import Cloud
 
-LENGTHS, SQUARES = ("chamfer", "hausdorff"), ("d1_mse", "d2_mse")
+# Metrics whose unit is a length, or its square.
+LENGTHS = ("chamfer", "hausdorff", "mesh_distance", "mesh_hausdorff")
+SQUARES = ("d1_mse", "d2_mse")
+PERFECT = {
+    **dict.fromkeys(("d1_mse", "d2_mse", "chamfer", "hausdorff"), 0.0),
+    **dict.fromkeys(("d1_psnr_db", "d2_psnr_db"), math.inf),
+    **dict.fromkeys(("f_score", "normal_consistency"), 1.0),
+}
+PERFECT_MESH = {**PERFECT, "mesh_distance": 0.0, "mesh_hausdorff": 0.0, "iou": 1.0}
 
 
 class Reference(NamedTuple):
     """A case, and the part of the comparison that all its rows share."""
 
     case: Case
-    cloud: Cloud
+    target: Cloud | Surface
 
 
 class Outcome(NamedTuple):
@@ -35,7 +47,7 @@ class Outcome(NamedTuple):
 def reference(path: Path, step: float | None) -> Reference:
     """Of the file; the last one is kept, for its rows follow each other."""
     case = cases.load(path, step)
-    return Reference(case, point_metrics.cloud(_coordinates(case.shape.points, case)))
+    return Reference(case, _comparable(case.shape, case))
 
 
 def compare(original: Reference, decoded: PointCloud | Mesh, peak: float | None) -> Outcome:
@@ -44,43 +56,56 @@ def compare(original: Reference, decoded: PointCloud | Mesh, peak: float | None)
     decoded : points in steps of the grid
     peak : units of the file; None: `Case.peak`; 0.0: the largest distance between neighbours
     """
-    case = original.case
+    case, target = original
     unit = case.steps[0]
     if peak is None:
         peak = case.peak
     elif peak == 0:
-        peak = point_metrics.intrinsic_resolution(original.cloud) * unit
-    if same_points(case.shape.points, decoded.points):
-        return Outcome(True, _nothing_lost(), peak)
-    cloud = point_metrics.cloud(_coordinates(decoded.points, case))
-    found = point_metrics.measure(original.cloud, cloud, peak / unit)
+        cloud = target if isinstance(target, Cloud) else target.samples
+        peak = point_metrics.intrinsic_resolution(cloud) * unit
+    if same(case.shape, decoded):
+        return Outcome(True, PERFECT_MESH if case.kind == "mesh" else PERFECT, peak)
+    if not len(decoded):
+        raise PccError("nothing was decoded")
+    found = _measured(target, _comparable(decoded, case, seed=1), peak / unit)
     # Distances were measured in grid steps, where equal ones are equal to the last bit.
     scales = {**dict.fromkeys(LENGTHS, unit), **dict.fromkeys(SQUARES, unit**2)}
     return Outcome(False, {k: v * scales.get(k, 1.0) for k, v in found.items()}, peak)
 
 
-def same_points(one: Array, other: Array) -> bool:
-    """Whether two arrays (n, 3) hold the same rows, as often, in any order."""
-    return len(one) == len(other) and bool(np.array_equal(_sorted(one), _sorted(other)))
+def _comparable(shape: PointCloud | Mesh, case: Case, seed: int = 0) -> Cloud | Surface:
+    """The shape in units of the first axis' step, so that distances are right on all axes."""
+    points = shape.points * (np.array(case.steps) / case.steps[0])
+    if isinstance(shape, Mesh):
+        return Surface(points, fan(shape.face_sizes, shape.face_indices), seed)
+    return point_metrics.cloud(points)
 
 
-def _sorted(points: Array) -> Array:
-    return points[np.lexsort(points.T)]
+def _measured(target: Cloud | Surface, decoded: Cloud | Surface, peak: float) -> dict[str, float]:
+    if isinstance(target, Surface) and isinstance(decoded, Surface):
+        return mesh_metrics.measure(target, decoded, peak)
+    if isinstance(target, Cloud) and isinstance(decoded, Cloud):
+        return point_metrics.measure(target, decoded, peak)
+    raise PccError("a cloud was decoded to a mesh, or a mesh to a cloud")
 
 
-def _coordinates(points: Array, case: Case) -> Array:
-    """(n, 3) float64 in units of the first axis' step, so that distances are right on all axes."""
-    return points * (np.array(case.steps) / case.steps[0])
+def same(one: PointCloud | Mesh, other: PointCloud | Mesh) -> bool:
+    """Whether two shapes have the same points, as often, in any order, and the same faces."""
+    if not (isinstance(one, Mesh) and isinstance(other, Mesh)):
+        return same_rows(one.points, other.points)
+    return same_rows(one.points, other.points) and same_rows(_faces(one), _faces(other))
 
 
-def _nothing_lost() -> dict[str, float]:
-    return {
-        "d1_mse": 0.0,
-        "d1_psnr_db": math.inf,
-        "d2_mse": 0.0,
-        "d2_psnr_db": math.inf,
-        "chamfer": 0.0,
-        "hausdorff": 0.0,
-        "f_score": 1.0,
-        "normal_consistency": 1.0,
-    }
+def same_rows(one: Array, other: Array) -> bool:
+    """Whether two arrays (n, k) hold the same rows, as often, in any order."""
+    if one.shape != other.shape:
+        return False
+    return bool(np.array_equal(one[np.lexsort(one.T)], other[np.lexsort(other.T)]))
+
+
+def _faces(mesh: Mesh) -> Array:
+    """(m, 9) corners of the triangles, each from its least corner on."""
+    corners = mesh.points[fan(mesh.face_sizes, mesh.face_indices)]
+    rank = np.unique(corners.reshape(-1, 3), axis=0, return_inverse=True)[1].reshape(-1, 3)
+    turn = (rank.argmin(axis=1)[:, None] + np.arange(3)) % 3
+    return np.take_along_axis(corners, turn[:, :, None], axis=1).reshape(len(corners), 9)

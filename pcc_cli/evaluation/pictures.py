@@ -40,6 +40,8 @@ def _stem(case: Case) -> str:
 
 def _write(path: Path, shape: PointCloud | Mesh, case: Case) -> None:
     """In units of the file, counted from the corner of its grid: floats then suffice."""
+    if isinstance(shape, Mesh):
+        shape = replace(shape, face_attributes={})
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(shape, PointCloud):
         shape = replace(shape, points=(shape.points * np.array(case.steps)).astype(np.float32))

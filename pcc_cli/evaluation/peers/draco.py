@@ -16,6 +16,7 @@ from pcc_cli.errors import InputError
 from pcc_cli.evaluation.case import Case
 from pcc_cli.evaluation.choices import Choices, on_grids
 from pcc_cli.evaluation.peers import library
+from pcc_cli.evaluation.report.triangles import fan
 from pcc_cli.evaluation.subject import Peer, Setting
 from pcc_cli.geometry import Array, Mesh, PointCloud, Shape
 
@@ -103,13 +104,9 @@ class Draco(Peer):
 
 
 def _triangles(mesh: Mesh) -> tuple[Array, Array]:
-    """Vertices (n, 3) float32 and faces (m, 3) uint32, polygons cut into fans."""
-    starts = np.cumsum(mesh.face_sizes) - mesh.face_sizes
-    counts = (mesh.face_sizes - 2).clip(0)
-    face = np.repeat(np.arange(len(counts)), counts)
-    step = np.arange(len(face)) - np.repeat(np.cumsum(counts) - counts, counts)
-    corners = np.stack([starts[face], starts[face] + step + 1, starts[face] + step + 2], axis=1)
-    return mesh.points.astype(np.float32), mesh.face_indices[corners].astype(np.uint32)
+    """Vertices (n, 3) float32 and faces (m, 3) uint32."""
+    faces = fan(mesh.face_sizes, mesh.face_indices)
+    return mesh.points.astype(np.float32), faces.astype(np.uint32)
 
 
 def _decimated(points: Array, faces: Array, count: int) -> tuple[Array, Array]:
