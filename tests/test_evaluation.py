@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pcc_cli.errors import InputError, PccError, UnsupportedError
-from pcc_cli.evaluation import baseline, case, example, peers, rows, run, subject, worker
+from pcc_cli.evaluation import baseline, case, example, measure, peers, rows, run, subject, worker
 from pcc_cli.evaluation.choices import DENSE, SPARSE, Choices
 from pcc_cli.evaluation.dcz import Dcz
 from pcc_cli.evaluation.rows import Row
@@ -90,6 +90,7 @@ def test_a_row_says_what_a_file_takes_and_loses(dense: Path, tmp_path: Path) -> 
     )
     assert first.lossless and first.setting == "lossless" and first.metrics["d1_mse"] == 0
     assert first.bytes == sum(first.sections.values())
+    assert first.grid == "1, exact"
     assert first.bpp == pytest.approx(8 * first.bytes / points)
     assert first.encode_s > 0 < first.decode_s
     assert 10 < first.encode_mb < 2000
@@ -101,6 +102,26 @@ def test_a_row_says_what_a_file_takes_and_loses(dense: Path, tmp_path: Path) -> 
         "pcc compress --codec plain.1",
         "pcc compress --codec plain.1, on a grid 2 times coarser",
     ]
+
+
+def test_attributes_are_coded_when_asked_for(dense: Path, tmp_path: Path) -> None:
+    choices = replace(PLAIN, against=("zstd", "draco"), attributes=True)
+    skipped, ours, zstd = evaluated([dense], choices, tmp_path / "run", keep=True)
+    assert (skipped.codec, skipped.skipped) == ("draco", "it codes the geometry alone")
+    assert ours.lossless and zstd.lossless and ours.config.endswith(", --attributes")
+    assert ours.sections["red"] > 0
+    (bare,) = evaluated([dense], replace(PLAIN, lossless=True), tmp_path / "bare")
+    assert bare.bytes < ours.bytes and "red" not in bare.sections
+
+
+def test_other_colours_are_a_loss() -> None:
+    cloud = dense_cloud()
+    darker = replace(cloud, attributes={"red": cloud.attributes["red"] // 2})
+    assert measure.same(cloud, cloud) and not measure.same(cloud, darker)
+    order = np.random.default_rng(1).permutation(len(cloud))
+    shuffled = PointCloud(cloud.points[order], {"red": cloud.attributes["red"][order]})
+    assert measure.same(cloud, shuffled)
+    assert not measure.same(cloud, PointCloud(cloud.points))
 
 
 def test_shapes_are_kept_for_pictures(dense: Path, tmp_path: Path) -> None:

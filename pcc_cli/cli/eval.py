@@ -62,6 +62,9 @@ def evaluate(
     lossless: Annotated[
         bool, typer.Option("--lossless", help="Measure lossless rows only.")
     ] = False,
+    attributes: Annotated[
+        bool, typer.Option("--attributes", help="Code colours and the like, too; lossless rows.")
+    ] = False,
     rates: Annotated[
         str | None, typer.Option(metavar="LIST", help="Grids by coarseness, such as 1,4/3,2,4,8.")
     ] = None,
@@ -117,6 +120,7 @@ def evaluate(
         against=tuple(dict.fromkeys(against or ())),
         rates=_factors(rates),
         lossless=lossless,
+        attributes=attributes,
         model=model,
         device=device.value,
         step=step,

@@ -23,7 +23,8 @@ class Case:
     """One input.
 
     file, sha256 : its name, and the digest of its bytes
-    shape : PointCloud of voxels, (n, 3) int64 from 0, in the order of the file; or a Mesh as it is
+    shape : what is coded: a PointCloud of voxels, (n, 3) int64 from 0, in the order of the file; or
+        a Mesh as it is
     source : what was read, without points that are not finite
     steps : distance of neighbouring voxels per axis, in units of the file
     corner : index of voxel 0 per axis; what the file calls it
@@ -42,6 +43,14 @@ class Case:
     def kind(self) -> str:
         return "mesh" if isinstance(self.shape, Mesh) else "points"
 
+    @property
+    def grid(self) -> str:
+        """What the coordinates were rounded to, in words; "" for meshes."""
+        if self.kind == "mesh":
+            return ""
+        steps = " x ".join(f"{step:.12g}" for step in dict.fromkeys(self.steps))
+        return f"{steps}, {'exact' if self.exact else 'rounded'}"
+
     @cached_property
     def dense(self) -> bool:
         """Whether the points fill their surface, as captures of people and objects do."""
@@ -58,8 +67,10 @@ class Case:
         return float(extent.max())
 
 
-def load(path: Path, step: float | None = None) -> Case:
+def load(path: Path, step: float | None = None, attributes: bool = False) -> Case:
     """The case of a file; its own grid, or one of `step`, or the one `pcc compress` would choose.
+
+    attributes : whether they are to be coded, too
 
     InputError when the file cannot be read or holds nothing to compare.
     """
@@ -70,7 +81,7 @@ def load(path: Path, step: float | None = None) -> Case:
     digest = hashlib.sha256(data).hexdigest()
     shape = formats.read(data, path.name)
     if isinstance(shape, Mesh):
-        return Case(path.name, digest, shape, shape)
+        return Case(path.name, digest, shape if attributes else _bare(shape), shape)
     cloud = _finite(shape)
     if not len(cloud):
         raise InputError(f"{path}: has no points to compare")
@@ -83,7 +94,7 @@ def load(path: Path, step: float | None = None) -> Case:
     return Case(
         path.name,
         digest,
-        PointCloud(place.voxels),
+        PointCloud(place.voxels, cloud.attributes if attributes else {}),
         cloud,
         place.grid.steps,
         place.grid.offset,
@@ -110,6 +121,10 @@ def finer(shape: PointCloud | Mesh, divisor: Fraction) -> PointCloud | Mesh:
         return shape
     points = shape.points.astype(np.float64) * divisor.numerator / divisor.denominator
     return replace(shape, points=points)
+
+
+def _bare(mesh: Mesh) -> Mesh:
+    return replace(mesh, attributes={}, face_attributes={})
 
 
 def _finite(cloud: PointCloud) -> PointCloud:

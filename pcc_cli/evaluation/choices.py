@@ -22,6 +22,8 @@ class Choices:
     against : names of peers
     rates : factors of the grid in place of the default ladder; () means that ladder
     lossless : only rows that lose nothing
+    attributes : codecs get the attributes, too; then nothing may be lost, for points that a coarser
+        grid merges have none in common
     model, device : of our codecs
     step : the grid of the input, in units of the file; None: its own
     peak : of the coordinates for PSNR; None: that of `Case.peak`; 0.0: pc_error's default
@@ -31,6 +33,7 @@ class Choices:
     against: tuple[str, ...] = ()
     rates: tuple[Fraction, ...] = ()
     lossless: bool = False
+    attributes: bool = False
     model: str | None = None
     device: str = "auto"
     step: float | None = None
@@ -38,7 +41,7 @@ class Choices:
 
     def ladder(self, case: Case) -> tuple[Fraction, ...]:
         """The factors for a cloud, ascending; 1 alone where nothing may be lost, and for meshes."""
-        if self.lossless or case.kind == "mesh":
+        if self.lossless or self.attributes or case.kind == "mesh":
             return (Fraction(1),)
         return tuple(sorted(self.rates)) or (DENSE if case.dense else SPARSE)
 

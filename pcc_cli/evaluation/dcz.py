@@ -38,6 +38,7 @@ class Dcz:
     id: ClassVar[str] = "dcz"
     accepts: ClassVar[tuple[type, ...]] = (PointCloud, Mesh)
     exact: ClassVar[bool] = True
+    keeps_attributes: ClassVar[bool] = True
 
     def config(self) -> dict[str, Any]:
         return asdict(self)

@@ -14,21 +14,29 @@ from pcc_cli.errors import InputError
 from pcc_cli.geometry import Mesh, PointCloud, Shape
 
 FACES = ("face_sizes", "face_indices")
+GROUPS = ("attributes", "face_attributes")  # of columns; files name them "attributes:red"
 
 
 def write_shape(path: Path, shape: Shape) -> None:
-    """A cloud or a mesh without its attributes, as .npz."""
+    """A cloud or a mesh with its attributes, as .npz."""
     if not isinstance(shape, PointCloud | Mesh):
         raise InputError(f"an evaluation does not know shapes like {type(shape).__name__}")
     arrays = {"points": shape.points}
     if isinstance(shape, Mesh):
         arrays |= {name: getattr(shape, name) for name in FACES}
+    for group in GROUPS:
+        columns = getattr(shape, group, {})
+        arrays |= {f"{group}:{name}": column for name, column in columns.items()}
     np.savez(path, allow_pickle=False, **arrays)
 
 
 def read_shape(path: Path) -> PointCloud | Mesh:
     with np.load(path, allow_pickle=False) as arrays:
-        parts = {name: arrays[name] for name in arrays.files}
+        found: dict[str, Any] = {name: arrays[name] for name in arrays.files}
+    parts = {name: found.pop(name) for name in ("points", *FACES) if name in found}
+    for name, column in found.items():
+        group, _, attribute = name.partition(":")
+        parts.setdefault(group, {})[attribute] = column
     return Mesh(**parts) if FACES[0] in parts else PointCloud(**parts)
 
 

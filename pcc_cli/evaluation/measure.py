@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from pcc_cli.metrics import points as point_metrics
 from pcc_cli.metrics.meshes import Surface
 from pcc_cli.metrics.points import Cloud
 
+COLOURS = ("red", "green", "blue")
 # Metrics whose unit is a length, or its square.
 LENGTHS = ("chamfer", "hausdorff", "mesh_distance", "mesh_hausdorff")
 SQUARES = ("d1_mse", "d2_mse")
@@ -44,9 +46,9 @@ class Outcome(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def reference(path: Path, step: float | None) -> Reference:
+def reference(path: Path, step: float | None, attributes: bool = False) -> Reference:
     """Of the file; the last one is kept, for its rows follow each other."""
-    case = cases.load(path, step)
+    case = cases.load(path, step, attributes)
     return Reference(case, _comparable(case.shape, case))
 
 
@@ -78,7 +80,10 @@ def _comparable(shape: PointCloud | Mesh, case: Case, seed: int = 0) -> Cloud | 
     points = shape.points * (np.array(case.steps) / case.steps[0])
     if isinstance(shape, Mesh):
         return Surface(points, fan(shape.face_sizes, shape.face_indices), seed)
-    return point_metrics.cloud(points)
+    colours = None
+    if set(COLOURS) <= set(shape.attributes):
+        colours = np.stack([shape.attributes[name] for name in COLOURS], axis=1)
+    return point_metrics.cloud(points, colours)
 
 
 def _measured(target: Cloud | Surface, decoded: Cloud | Surface, peak: float) -> dict[str, float]:
@@ -90,17 +95,39 @@ def _measured(target: Cloud | Surface, decoded: Cloud | Surface, peak: float) ->
 
 
 def same(one: PointCloud | Mesh, other: PointCloud | Mesh) -> bool:
-    """Whether two shapes have the same points, as often, in any order, and the same faces."""
+    """Whether two shapes have the same points with the same attributes, as often, in any order,
+    and the same faces.
+
+    The points of a mesh with attributes have to be in one order.
+    """
     if not (isinstance(one, Mesh) and isinstance(other, Mesh)):
-        return same_rows(one.points, other.points)
-    return same_rows(one.points, other.points) and same_rows(_faces(one), _faces(other))
+        return same_rows(_columns(one), _columns(other))
+    if one.attributes or one.face_attributes:
+        return [part.tobytes() for part in _parts(one)] == [p.tobytes() for p in _parts(other)]
+    return same_rows(list(one.points.T), list(other.points.T)) and same_rows(
+        list(_faces(one).T), list(_faces(other).T)
+    )
 
 
-def same_rows(one: Array, other: Array) -> bool:
-    """Whether two arrays (n, k) hold the same rows, as often, in any order."""
-    if one.shape != other.shape:
+def same_rows(one: Sequence[Array], other: Sequence[Array]) -> bool:
+    """Whether two sequences of columns (n,) have the same rows, as often, in any order."""
+    if [len(column) for column in one] != [len(column) for column in other]:
         return False
-    return bool(np.array_equal(one[np.lexsort(one.T)], other[np.lexsort(other.T)]))
+    orders = np.lexsort(one), np.lexsort(other)
+    return all(
+        np.array_equal(a[orders[0]], b[orders[1]], equal_nan=a.dtype.kind == "f")
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+def _columns(shape: PointCloud | Mesh) -> list[Array]:
+    """Coordinates, then attributes by name."""
+    return [*shape.points.T, *(shape.attributes[name] for name in sorted(shape.attributes))]
+
+
+def _parts(mesh: Mesh) -> list[Array]:
+    faces = [mesh.face_attributes[name] for name in sorted(mesh.face_attributes)]
+    return [*_columns(mesh), mesh.face_sizes, mesh.face_indices, *faces]
 
 
 def _faces(mesh: Mesh) -> Array:

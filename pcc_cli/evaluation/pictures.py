@@ -10,19 +10,17 @@ import numpy as np
 
 from pcc_cli import formats
 from pcc_cli.evaluation.case import Case
+from pcc_cli.evaluation.measure import COLOURS
 from pcc_cli.geometry import Mesh, PointCloud
 
 FOLDER = "shapes"
-COLOURS = ("red", "green", "blue")
 
 
 def keep_original(folder: Path, case: Case) -> str:
     """Writes the original, with its colours, once; its name below the folder of the run."""
     name = f"{FOLDER}/{_stem(case)}.ply"
     if not (folder / name).exists():
-        colours = {k: case.source.attributes[k] for k in COLOURS if k in case.source.attributes}
-        shape = replace(case.shape, attributes=colours, source={})
-        _write(folder / name, shape, case)
+        _write(folder / name, replace(case.source, points=case.shape.points, source={}), case)
     return name
 
 
@@ -40,9 +38,10 @@ def _stem(case: Case) -> str:
 
 def _write(path: Path, shape: PointCloud | Mesh, case: Case) -> None:
     """In units of the file, counted from the corner of its grid: floats then suffice."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape = replace(shape, attributes={k: v for k, v in shape.attributes.items() if k in COLOURS})
     if isinstance(shape, Mesh):
         shape = replace(shape, face_attributes={})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(shape, PointCloud):
+    else:
         shape = replace(shape, points=(shape.points * np.array(case.steps)).astype(np.float32))
     path.write_bytes(formats.write(".ply", shape))

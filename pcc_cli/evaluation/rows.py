@@ -25,6 +25,7 @@ class Row:
 
     file, sha256, kind : name of the input, digest of its bytes, "points", "mesh" or "volume"
     points : points, vertices or samples of the input; duplicates count
+    grid : what the coordinates were rounded to before any coding, "" for meshes
     codec, version : codec id or name of a peer, and the version of the program
     setting : label of the rate, such as "lossless" or "r03"
     config : every option that makes the row, as text
@@ -45,6 +46,7 @@ class Row:
     kind: str
     points: int
     codec: str
+    grid: str = ""
     version: str = ""
     setting: str = ""
     config: str = ""

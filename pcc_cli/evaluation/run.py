@@ -55,8 +55,8 @@ def plan(paths: Sequence[Path], choices: Choices, keep: Path | None = None) -> P
     tasks: list[Task] = []
     skipped: list[Row] = []
     for path in paths:
-        case = measure.reference(path, choices.step).case
-        blank = Row(case.file, case.sha256, case.kind, len(case.shape), "")
+        case = measure.reference(path, choices.step, choices.attributes).case
+        blank = Row(case.file, case.sha256, case.kind, len(case.shape), "", case.grid)
         for name, make in _subjects(case, choices):
             try:
                 for setting in make():
@@ -77,11 +77,17 @@ def _subjects(case: Case, choices: Choices) -> Iterator[tuple[str, Callable[[], 
 
 
 def _begun(blank: Row, setting: Setting, choices: Choices) -> Row:
-    """What a row says before it is measured; raises when the program is missing."""
+    """What a row says before it is measured.
+
+    UnsupportedError when the program is missing, or does not do what was chosen.
+    """
+    if choices.attributes and not setting.subject.keeps_attributes:
+        raise UnsupportedError("it codes the geometry alone")
     conditions = [
         setting.subject.command(),
         *([f"on a grid {setting.divisor} times coarser"] if setting.divisor != 1 else []),
         *([f"--step {choices.step:g}"] if choices.step is not None else []),
+        *(["--attributes"] if choices.attributes else []),
         *([f"--peak {choices.peak:g}"] if choices.peak is not None else []),
     ]
     return replace(
@@ -124,7 +130,8 @@ def _place(row: Row) -> tuple[str, str, str]:
 
 def measure_row(task: Task) -> Row:
     """The row of `task`, coded and decoded in two fresh processes. PccError when that fails."""
-    original = measure.reference(task.path, task.choices.step)
+    choices = task.choices
+    original = measure.reference(task.path, choices.step, choices.attributes)
     case, setting = original.case, task.setting
     with tempfile.TemporaryDirectory(prefix="pcc-eval-") as name:
         folder = Path(name)
@@ -132,7 +139,7 @@ def measure_row(task: Task) -> Row:
         there = worker.ask(worker.ENCODE, folder)
         back = worker.ask(worker.DECODE, folder)
         decoded = finer(worker.decoded(folder), setting.divisor)
-    outcome = measure.compare(original, decoded, task.choices.peak)
+    outcome = measure.compare(original, decoded, choices.peak)
     original_name, decoded_name = _pictures(task, case, decoded, outcome.lossless)
     return replace(
         task.row,

@@ -9,13 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from pcc_cli.codecs.base import Codec, Payload
 
 
 class Subject(Codec, Protocol):
-    """A codec with a name, a version and a command, so that its rows can be made again."""
+    """A codec with a name, a version and a command, so that its rows can be made again.
+
+    keeps_attributes : whether colours and the like are in its file
+    """
+
+    keeps_attributes: ClassVar[bool]
 
     def version(self) -> str:
         """Of the program that codes. Raises UnsupportedError, with what to do, when it is missing.
@@ -40,6 +45,8 @@ class Subject(Codec, Protocol):
 @dataclass(frozen=True)
 class Peer:
     """What subjects that compute on the CPU and write one stream for each part have in common."""
+
+    keeps_attributes: ClassVar[bool] = False
 
     def device(self) -> str:
         return "cpu"

@@ -32,6 +32,7 @@ class Zstd(Peer):
     id: ClassVar[str] = "zstd"
     accepts: ClassVar[tuple[type, ...]] = (PointCloud, Mesh)
     exact: ClassVar[bool] = True
+    keeps_attributes: ClassVar[bool] = True
 
     def config(self) -> dict[str, Any]:
         return asdict(self)
@@ -46,10 +47,8 @@ class Zstd(Peer):
         if isinstance(shape, PointCloud):
             largest = int(shape.points.max(initial=0))
             dtype = np.uint16 if largest < 1 << 16 else np.uint32
-            shape = PointCloud(shape.points.astype(dtype))
-        elif isinstance(shape, Mesh):
-            shape = Mesh(shape.points, shape.face_sizes, shape.face_indices)
-        else:
+            shape = PointCloud(shape.points.astype(dtype), shape.attributes)
+        elif not isinstance(shape, Mesh):
             raise InputError("a PLY file holds a cloud or a mesh")
         packed = zstandard.ZstdCompressor(self.level).compress(formats.write(".ply", shape))
         return Payload({}, {STREAM: packed})
