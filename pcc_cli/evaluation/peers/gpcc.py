@@ -17,10 +17,10 @@ from typing import Any, ClassVar
 
 from pcc_cli import formats
 from pcc_cli.codecs.base import Payload
-from pcc_cli.errors import InputError, UnsupportedError
+from pcc_cli.errors import InputError, PccError, UnsupportedError
 from pcc_cli.evaluation.case import Case
 from pcc_cli.evaluation.choices import Choices, on_grids
-from pcc_cli.evaluation.peers import process
+from pcc_cli.evaluation.peers import lasers, process
 from pcc_cli.evaluation.subject import Peer, Setting
 from pcc_cli.geometry import Array, PointCloud, Shape
 
@@ -48,6 +48,19 @@ OCTREE_RATES = {
     "r01": "1/8",
 }
 TRISOUP_RATES = {"r04": 2, "r03": 3, "r02": 4, "r01": 5}  # rate label -> trisoupNodeSizeLog2
+# MPEG's conditions for frames of a spinning scanner.
+CAT3_OCTREE = {
+    "inferredDirectCodingMode": "3",
+    "partitionMethod": "0",
+    "maxNumQtBtBeforeOt": "6",
+    "planarModeIdcmUse": "32",
+}
+ANGULAR_PREDICTIVE = {
+    "predGeomAzimuthSortPrecision": "1024",
+    "positionAzimuthScaleLog2": "12",
+    "resRContextQphiThresholdPresentFlag": "1",
+    "resRContextQphiThreshold": "0",
+}
 SCAN_MODES = {
     "octree": OCTREE,
     "octree planar": PLANAR,
@@ -60,7 +73,7 @@ def settings(case: Case, choices: Choices) -> list[Setting]:
     if case.kind != "points":
         return []
     if not case.dense:
-        return on_grids("gpcc", Gpcc(SCAN_MODES), choices.ladder(case))
+        return _of_a_scan(case, choices.ladder(case))
     found = [Setting("gpcc-octree", "lossless", Gpcc({"octree": OCTREE}))]
     if choices.lossless:
         return found
@@ -69,6 +82,40 @@ def settings(case: Case, choices: Choices) -> list[Setting]:
         Setting("gpcc-trisoup", label, Gpcc({"trisoup": _trisoup(size)}))
         for label, size in TRISOUP_RATES.items()
     ]
+
+
+def _of_a_scan(case: Case, ladder: tuple[Fraction, ...]) -> list[Setting]:
+    """With the angular modes where the file shows which lasers made it."""
+    scanner = lasers.find(case.source.points, case.steps[0])
+    if len(set(case.steps)) > 1 or scanner is None:
+        return on_grids("gpcc", Gpcc(SCAN_MODES), ladder)
+    return [
+        setting
+        for factor in ladder
+        for setting in on_grids(
+            "gpcc", Gpcc({**SCAN_MODES, **_angular(scanner, case, factor)}), (factor,)
+        )
+    ]
+
+
+def _angular(scanner: lasers.Lasers, case: Case, factor: Fraction) -> dict[str, dict[str, str]]:
+    """Modes that predict points from the lasers; lengths in steps of the grid."""
+    count = len(scanner.tangents)
+    step = case.steps[0] * float(factor)
+    table = {
+        "angularEnabled": "1",
+        "planarBufferDisabled": "1",
+        "numLasers": str(count),
+        "lasersTheta": ",".join(f"{tangent:.6f}" for tangent in scanner.tangents),
+        "lasersZ": ",".join(f"{-height / step:.3f}" for height in scanner.heights),
+        "lasersNumPhiPerTurn": ",".join([str(scanner.steps)] * count),
+        "lidarHeadPosition": ",".join(str(round(-axis / factor)) for axis in case.corner),
+    }
+    octree = {**PLANAR, **table, **CAT3_OCTREE}
+    speed = {"positionAzimuthSpeed": str(round((1 << 24) / scanner.steps))}
+    predictive = {**PREDICTIVE, **table, **ANGULAR_PREDICTIVE, **speed}
+    sorts = {f"predgeom angular sort {n}": {**predictive, "predGeomSort": n} for n in ("0", "2")}
+    return {"octree angular": octree, **sorts}
 
 
 def _octree_rates(factors: tuple[Fraction, ...]) -> list[tuple[str, Gpcc]]:
@@ -116,23 +163,29 @@ class Gpcc(Peer):
         return f"TMC13 {found[0]}"
 
     def command(self) -> str:
-        modes = (" ".join(_options(mode)) for mode in self.modes.values())
-        return "tmc3 --mode=0 --disableAttributeCoding=1 " + " | ".join(modes)
+        modes = [f"{name}: {' '.join(_options(mode))}" for name, mode in self.modes.items()]
+        smallest = "the smallest of " if len(modes) > 1 else ""
+        return f"tmc3 --mode=0 --disableAttributeCoding=1, {smallest}" + "; ".join(modes)
 
     def encode(self, shape: Shape) -> Payload:
         """One stream, named by the mode that made it smallest; the time is that of this mode."""
         if not isinstance(shape, PointCloud):
             raise InputError("G-PCC takes point clouds")
         best: tuple[str, bytes, process.Usage] | None = None
+        failure: PccError = InputError("G-PCC needs a mode")
         with tempfile.TemporaryDirectory(prefix="pcc-") as name:
             folder = Path(name)
             (folder / "in.ply").write_bytes(_ply(shape.points))
             for mode, options in self.modes.items():
-                stream, usage = _encoded(folder, options)
+                try:
+                    stream, usage = _encoded(folder, options)
+                except PccError as error:  # an angular mode does not take every scan
+                    failure = error
+                    continue
                 if best is None or len(stream) < len(best[1]):
                     best = mode, stream, usage
         if best is None:
-            raise InputError("G-PCC needs a mode")
+            raise failure
         process.charge(best[2])
         return Payload({}, {best[0]: best[1]})
 
