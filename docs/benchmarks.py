@@ -1,6 +1,6 @@
 """Writes the tables of docs/benchmarks.md from runs of `pcc eval`, each kept with `-o RUN`.
 
-    python docs/benchmarks.py RUN...
+python docs/benchmarks.py RUN...
 """
 
 from __future__ import annotations
