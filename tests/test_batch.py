@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -48,6 +49,35 @@ def test_the_death_of_a_process_costs_one_item() -> None:
     assert outcomes == {0: 0, 2: 2, 3: 3}
     assert isinstance(error, PccError)
     assert "process died" in str(error)
+
+
+def reporting(item: int, progress: batch.Progress) -> int:
+    progress(0.0, "asleep")
+    time.sleep(0.3)
+    progress(0.5, "awake")
+    return item
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_progress_of_an_item_is_seen(jobs: int) -> None:
+    seen = []
+    watch = lambda item, done, label: seen.append((item, done, label))  # noqa: E731
+    assert sorted(batch.run(reporting, [5, 6], jobs, None, watch)) == [(5, 5), (6, 6)]
+    assert {(5, 0.5, "awake"), (6, 0.5, "awake")} <= set(seen)
+
+
+def threads(item: int) -> str:
+    import torch
+
+    return f"{os.environ['OMP_NUM_THREADS']} {torch.get_num_threads()}"
+
+
+def test_each_process_has_its_share_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    outcomes = dict(batch.run(threads, [1, 2], 2))
+    share = max(1, len(os.sched_getaffinity(0)) // 2)
+    assert outcomes == {1: f"{share} {share}", 2: f"{share} {share}"}
+    assert "OMP_NUM_THREADS" not in os.environ
 
 
 def test_no_items_give_nothing() -> None:

@@ -26,7 +26,7 @@ def plan(*inputs: str, output: str | None = None, recursive: bool = False) -> li
     return files.plan(
         list(inputs),
         output,
-        name=lambda path: path.name + ".dcz",
+        name=lambda path: Path(path).name + ".dcz",
         suffixes={".ply"},
         recursive=recursive,
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pcc_cli import locations
 from pcc_cli.cli import each, files, options
-from pcc_cli.cli.console import Console, passage, rate, size
+from pcc_cli.cli.console import Console, Progress, passage, rate, size
 from pcc_cli.cli.files import Pair
 
 if TYPE_CHECKING:
@@ -99,10 +100,8 @@ def compress(
     pairs = files.plan(
         inputs, output, name=_packed_name, suffixes=formats.FOLDER_SUFFIXES, recursive=recursive
     )
-    if skip_existing:
-        pairs = each.unfinished(console, pairs)
-    task = _Task(choices, force, console, bar=len(pairs) == 1)
-    each.run(console, pairs, task, lambda record: _tell(console, record), jobs)
+    task = _Task(choices, force)
+    each.run(console, pairs, task, partial(_tell, console), jobs, skip_existing)
 
 
 def _names(lists: list[str] | None) -> tuple[str, ...]:
@@ -110,8 +109,8 @@ def _names(lists: list[str] | None) -> tuple[str, ...]:
     return tuple(name for text in lists or [] for name in text.split(",") if name)
 
 
-def _packed_name(path: Path) -> str:
-    return path.name + SUFFIX
+def _packed_name(name: str) -> str:
+    return locations.base_name(name) + SUFFIX
 
 
 @dataclass(frozen=True)
@@ -120,19 +119,14 @@ class _Task:
 
     choices: Options
     force: bool
-    console: Console
-    bar: bool
 
-    def __call__(self, pair: Pair) -> each.Record:
+    def __call__(self, pair: Pair, progress: Progress) -> each.Record:
         from pcc_cli import api
 
         started = time.monotonic()
         files.refuse(pair, force=self.force)
         shape, bytes_in = _load(pair)
-        with (
-            self.console.progress(pair.source, self.bar) as progress,
-            files.writing(pair, force=self.force) as stream,
-        ):
+        with files.writing(pair, force=self.force) as stream:
             report = api.compress_to(stream, shape, self.choices, progress)
         return {
             "input": pair.source,

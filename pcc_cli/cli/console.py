@@ -8,10 +8,14 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pcc_cli.cli.files import reason, shown
+from pcc_cli.cli.files import shown
 from pcc_cli.errors import PccError
+from pcc_cli.locations import reason
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
 
 _PLURALS = {"vertex": "vertices"}
 
@@ -54,20 +58,36 @@ class Console:
         return not self.quiet and sys.stderr.isatty()
 
     @contextmanager
-    def progress(self, title: str, wanted: bool = True) -> Iterator[Progress]:
-        """A bar on a terminal, nothing elsewhere."""
-        if not (wanted and self.has_bars):
-            yield lambda done, label: None
+    def bars(self) -> Iterator[Bars | None]:
+        """What draws progress, once it is started, on a terminal; None elsewhere."""
+        if not self.has_bars:
+            yield None
             return
         # Imported here: only terminals need it, and it costs more than all of `pcc --help`.
         from rich.console import Console as Terminal
-        from rich.markup import escape
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
         terminal = Terminal(stderr=True, soft_wrap=True, highlight=False)
         columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
-        with Bars(*columns, console=terminal, transient=True, redirect_stdout=False) as bars:
+        # Records on the same terminal have to go above the bars.
+        shared = sys.stdout is not None and sys.stdout.isatty()
+        bars = Bars(*columns, console=terminal, transient=True, redirect_stdout=shared)
+        try:
+            yield bars
+        finally:
+            bars.stop()
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator[Progress]:
+        """A bar on a terminal, nothing elsewhere."""
+        with self.bars() as bars:
+            if bars is None:
+                yield lambda done, label: None
+                return
+            from rich.markup import escape
+
+            bars.start()
             task = bars.add_task(escape(title), total=1.0)
             yield lambda done, label: bars.update(
                 task, completed=done, description=escape(f"{title}: {label}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
+from pcc_cli import locations
 from pcc_cli.cli import each, files, options
-from pcc_cli.cli.console import Console, passage
+from pcc_cli.cli.console import Console, Progress, passage
 from pcc_cli.cli.files import Pair
 from pcc_cli.errors import PccError
 
@@ -42,22 +43,21 @@ def decompress(
     """
     console = Console(quiet=quiet, verbose=verbose, debug=debug, json=json)
     pairs = files.plan(inputs, output, name=_unpacked_name, suffixes={SUFFIX}, recursive=recursive)
-    if skip_existing:
-        pairs = each.unfinished(console, pairs)
-    task = _Task(device.value, force, console, bar=len(pairs) == 1)
-    each.run(console, pairs, task, lambda record: _tell(console, record), jobs)
+    task = _Task(device.value, force)
+    each.run(console, pairs, task, partial(_tell, console), jobs, skip_existing)
 
 
-def _unpacked_name(path: Path) -> str:
+def _unpacked_name(path: str) -> str:
     """The name without .dcz, and with the suffix of a format that pcc writes."""
     from pcc_cli import api, formats
 
-    name = path.stem if path.suffix.lower() == SUFFIX else path.name
+    name = locations.base_name(path)
+    name = name[: -len(SUFFIX)] if name.lower().endswith(SUFFIX) else name
     suffix = formats.suffix_of(name)
     if suffix in formats.READERS:
         return name if suffix in formats.WRITERS else name + FALLBACK
     try:
-        return name + _stored_suffix(api.inspect(files.read(str(path))))
+        return name + _stored_suffix(api.inspect(files.read(path)))
     except PccError:
         return name  # the error comes again, and is reported, when the file is decompressed
 
@@ -76,18 +76,15 @@ class _Task:
 
     device: str
     force: bool
-    console: Console
-    bar: bool
 
-    def __call__(self, pair: Pair) -> each.Record:
+    def __call__(self, pair: Pair, progress: Progress) -> each.Record:
         from pcc_cli import api, formats
 
         started = time.monotonic()
         data = files.read(pair.source)
         record = api.inspect(data)
         files.refuse(pair, force=self.force)
-        with self.console.progress(pair.source, self.bar) as progress:
-            shape = api.decompress(data, self.device, progress)
+        shape = api.decompress(data, self.device, progress)
         suffix = formats.suffix_of(pair.target) or _stored_suffix(record)
         result = formats.write(suffix, shape)
         with files.writing(pair, force=self.force) as stream:
@@ -102,6 +99,7 @@ class _Task:
             "codecs": sorted({tile["codec"] for tile in record["tiles"]}),
             "bytes_in": len(data),
             "bytes_out": len(result),
+            "bits_per_point": record["bits_per_point"],
             "seconds": round(time.monotonic() - started, 3),
         }
 

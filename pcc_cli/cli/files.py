@@ -6,22 +6,25 @@ under its name only when it is complete, "-" is a pipe, and binary never goes to
 
 from __future__ import annotations
 
-import glob
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import typer
 
+from pcc_cli import locations
 from pcc_cli.errors import InputError, OutputError
 
 PIPE = "-"
+
+
+class ExistsError(OutputError):
+    """The target is there already, and is kept."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +40,15 @@ class Pair:
 class _Found:
     """A source and its place below the folder it was found in."""
 
-    path: Path
-    below: Path
+    name: str
+    below: PurePosixPath
 
 
 def plan(
     inputs: list[str],
     output: str | None,
     *,
-    name: Callable[[Path], str],
+    name: Callable[[str], str],
     suffixes: Collection[str],
     recursive: bool = False,
 ) -> list[Pair]:
@@ -56,28 +59,35 @@ def plan(
     """
     if PIPE in inputs:
         return [_piped(inputs, output)]
-    found = [entry for text in inputs for entry in _expand(text, suffixes, recursive)]
-    single = len(found) == 1 and found[0].path == Path(inputs[0])
+    found = _find(inputs, suffixes, recursive)
+    single = len(found) == 1 and found[0].name == _plain(inputs[0])
     if output is None:
-        pairs = [Pair(str(f.path), str(f.path.with_name(name(f.path)))) for f in found]
+        pairs = [Pair(f.name, locations.beside(f.name, name(f.name))) for f in found]
     elif output == PIPE or (single and not _means_folder(output)):
         if not single:
             raise typer.BadParameter("several inputs cannot share one pipe", param_hint="-o")
-        pairs = [Pair(str(found[0].path), output)]
+        pairs = [Pair(found[0].name, output)]
     else:
         pairs = _into_folder(found, output, name, suffixes)
     _refuse_collisions(pairs)
     return pairs
 
 
-def sources(inputs: list[str], *, suffixes: Collection[str], recursive: bool = False) -> list[Path]:
-    """The files that `inputs` mean, each once. Raises InputError for one that is not there."""
+def listed(inputs: list[str], suffixes: Collection[str], recursive: bool) -> list[str]:
+    """Every file that `inputs` mean, each once, in the same words as for `plan`."""
     if PIPE in inputs:
+        return [_piped(inputs, None).source]
+    return [found.name for found in _find(inputs, suffixes, recursive)]
+
+
+def sources(inputs: list[str], *, suffixes: Collection[str], recursive: bool = False) -> list[Path]:
+    """The local files that `inputs` mean. Raises InputError for one that is not there."""
+    if PIPE in inputs or any(locations.is_url(text) for text in inputs):
         raise typer.BadParameter("files are read more than once; name them", param_hint="FILE")
-    found = [entry.path for text in inputs for entry in _expand(text, suffixes, recursive)]
-    for path in found:
-        _check_source(str(path))
-    return list(dict.fromkeys(found))
+    names = listed(inputs, suffixes, recursive)
+    for name in names:
+        _check_source(name)
+    return [Path(name) for name in names]
 
 
 def _piped(inputs: list[str], output: str | None) -> Pair:
@@ -89,41 +99,52 @@ def _piped(inputs: list[str], output: str | None) -> Pair:
 
 
 def _means_folder(output: str) -> bool:
-    return output.endswith(("/", os.sep)) or Path(output).is_dir()
+    return output.endswith(("/", os.sep)) or locations.is_folder(output)
+
+
+def _plain(name: str) -> str:
+    """A name in the spelling that found files have."""
+    return name if locations.is_url(name) else str(locations.path_of(name))
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(locations.base_name(name)).suffix.lower()
+
+
+def _find(inputs: list[str], suffixes: Collection[str], recursive: bool) -> list[_Found]:
+    """What all arguments mean, each file once."""
+    found = (entry for text in inputs for entry in _expand(_plain(text), suffixes, recursive))
+    return list({entry.name: entry for entry in found}.values())
 
 
 def _expand(text: str, suffixes: Collection[str], recursive: bool) -> list[_Found]:
     """The files that one argument means. What is missing or empty stays: reading it fails."""
-    path = Path(text)
-    if path.is_dir():
-        files = path.rglob("*") if recursive else path.iterdir()
-        found = [f for f in sorted(files) if f.suffix.lower() in suffixes and f.is_file()]
-        return [_Found(f, f.relative_to(path)) for f in found] or [_Found(path, path)]
-    if glob.has_magic(text) and not path.exists():
-        matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]
-        path_matches = [match for match in matches if match.is_file()]
-        if path_matches:
-            return [_Found(f, Path(f.name)) for f in path_matches]
-    return [_Found(path, Path(path.name))]
+    if locations.is_folder(text):
+        names = [f for f in locations.files_in(text, recursive) if _suffix(f) in suffixes]
+        found = [_Found(f, locations.below(f, text)) for f in names]
+        return found or [_Found(text, PurePosixPath(locations.base_name(text)))]
+    names = locations.matching(text) or [text]
+    return [_Found(f, PurePosixPath(locations.base_name(f))) for f in names]
 
 
 def _into_folder(
-    found: list[_Found], output: str, name: Callable[[Path], str], suffixes: Collection[str]
+    found: list[_Found], output: str, name: Callable[[str], str], suffixes: Collection[str]
 ) -> list[Pair]:
-    folder = Path(output)
-    named_like_file = folder.suffix.lower() in {*suffixes, ".dcz"} and not _means_folder(output)
-    if named_like_file or (folder.exists() and not folder.is_dir()):
+    named_like_file = _suffix(output) in {*suffixes, ".dcz"} and not _means_folder(output)
+    if named_like_file or (not locations.is_folder(output) and locations.exists(output)):
         raise typer.BadParameter(f"several inputs need a folder, not '{output}'", param_hint="-o")
     return [
-        Pair(str(f.path), str(folder / f.below.parent / name(f.path)), make_folder=True)
+        Pair(f.name, locations.join(output, f.below.with_name(name(f.name))), make_folder=True)
         for f in found
     ]
 
 
 def _refuse_collisions(pairs: list[Pair]) -> None:
-    sources: dict[str, str] = {}
+    origins: dict[str, str] = {}
     for pair in pairs:
-        other = sources.setdefault(os.path.realpath(pair.target), pair.source)
+        url = locations.is_url(pair.target)
+        target = pair.target if url else os.path.realpath(pair.target)
+        other = origins.setdefault(target, pair.source)
         if other != pair.source:
             raise typer.BadParameter(
                 f"'{other}' and '{pair.source}' would both become '{pair.target}'",
@@ -133,36 +154,39 @@ def _refuse_collisions(pairs: list[Pair]) -> None:
 
 def read(source: str) -> bytes:
     """The bytes of a file or of standard input. Raises InputError."""
+    return _piped_in() if source == PIPE else locations.read(source)
+
+
+@contextmanager
+def opened(source: str) -> Iterator[BinaryIO | bytes]:
+    """A file that need not be read as a whole; of standard input all bytes. Raises InputError."""
     if source == PIPE:
-        if sys.stdin is None or sys.stdin.isatty():
-            raise InputError("standard input is a terminal; pipe a file into pcc or name one")
-        return sys.stdin.buffer.read()
-    try:
-        return Path(source).read_bytes()
-    except OSError as error:
-        raise InputError(f"{source}: cannot be read: {reason(error)}") from error
+        yield _piped_in()
+        return
+    with locations.open_file(source) as stream:
+        yield stream
+
+
+def _piped_in() -> bytes:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise InputError("standard input is a terminal; pipe a file into pcc or name one")
+    return sys.stdin.buffer.read()
 
 
 def _check_source(source: str) -> None:
-    if source == PIPE:
+    if source == PIPE or locations.is_url(source):
         return
     try:
-        mode = os.stat(source).st_mode
+        mode = os.stat(locations.path_of(source)).st_mode
     except OSError as error:
-        raise InputError(f"{source}: cannot be read: {reason(error)}") from error
+        raise InputError(f"{source}: cannot be read: {locations.reason(error)}") from error
     if stat.S_ISDIR(mode):
         raise InputError(f"{source}: is a folder without files that can be read here; name them")
 
 
 def shown(name: str, pipe: str) -> str:
     """A file's name as messages have it, `pipe` for "-"."""
-    return pipe if name == PIPE else name
-
-
-def reason(error: OSError) -> str:
-    """What the system says, in lower case and without the file's name."""
-    text = error.strerror or str(error) or type(error).__name__
-    return text[0].lower() + text[1:]
+    return pipe if name == PIPE else locations.shown(name)
 
 
 def refuse(pair: Pair, *, force: bool) -> None:
@@ -171,73 +195,72 @@ def refuse(pair: Pair, *, force: bool) -> None:
     if pair.target == PIPE:
         if sys.stdout is None or (sys.stdout.isatty() and not force):
             raise OutputError("standard output is a terminal; pipe it on, or give -o FILE")
-        return
-    target, folder = Path(os.path.realpath(pair.target)), Path(pair.target).parent
+    elif locations.is_url(pair.target):
+        if not force and locations.exists(pair.target):
+            raise _exists(pair)
+    else:
+        _refuse_path(pair, locations.path_of(pair.target), force)
+
+
+def _refuse_path(pair: Pair, path: Path, force: bool) -> None:
+    target = Path(os.path.realpath(path))
     if target.is_dir():
         raise OutputError(f"{pair.target}: is a folder; give -o a file name")
     if target.exists():
         _refuse_existing(pair, target, force)
     elif not target.parent.is_dir() and not pair.make_folder:
-        raise OutputError(f"{pair.target}: the folder {folder} does not exist; create it")
+        raise OutputError(f"{pair.target}: the folder {path.parent} does not exist; create it")
     if target.parent.is_dir() and not os.access(target.parent, os.W_OK):
-        raise OutputError(f"{pair.target}: no permission to write into the folder {folder}")
+        raise OutputError(f"{pair.target}: no permission to write into the folder {path.parent}")
 
 
 def _refuse_existing(pair: Pair, target: Path, force: bool) -> None:
-    if pair.source != PIPE and target.samefile(pair.source):
+    local = pair.source != PIPE and not locations.is_url(pair.source)
+    if local and target.samefile(locations.path_of(pair.source)):
         raise OutputError(f"{pair.target}: is the input itself; choose another name with -o")
     if target.is_file() and not force:
-        raise OutputError(f"{pair.target}: exists already; --force overwrites it")
+        raise _exists(pair)
+
+
+def _exists(pair: Pair) -> ExistsError:
+    return ExistsError(f"{locations.shown(pair.target)}: exists already; --force overwrites it")
 
 
 @contextmanager
 def writing(pair: Pair, *, force: bool) -> Iterator[BinaryIO]:
     """A stream whose bytes become the target when the block ends well, and vanish otherwise.
 
-    A new file has the permissions and the time of its source. Devices and named pipes are written
-    to directly. Raises OutputError.
+    A new file has the permissions and the time of its source. Raises OutputError.
     """
     refuse(pair, force=force)
-    try:
-        if pair.target == PIPE:
-            yield sys.stdout.buffer
-            sys.stdout.buffer.flush()
-            return
-        target = Path(os.path.realpath(pair.target))
-        if target.exists() and not target.is_file():
-            with target.open("wb") as stream:
-                yield stream
-            return
-        with _replacing(pair, target, force) as stream:
+    if pair.target != PIPE:
+        with locations.writing(
+            pair.target,
+            like=None if pair.source == PIPE else pair.source,
+            folders=pair.make_folder,
+            check=lambda: refuse(pair, force=force),
+        ) as stream:
             yield stream
+        return
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
-        where = shown(pair.target, "standard output")
-        raise OutputError(f"{where}: cannot be written: {reason(error)}") from error
+        raise OutputError(
+            f"standard output: cannot be written: {locations.reason(error)}"
+        ) from error
 
 
-@contextmanager
-def _replacing(pair: Pair, target: Path, force: bool) -> Iterator[BinaryIO]:
-    if pair.make_folder:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".pcc-{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        if pair.source != PIPE:
-            _take_mode_and_time(temporary, pair.source)
-        refuse(pair, force=force)  # the work took time; somebody else may have written the target
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+def is_done(pair: Pair) -> bool:
+    """Whether the target is there already."""
+    return pair.target != PIPE and locations.exists(pair.target)
 
 
-def _take_mode_and_time(path: Path, source: str) -> None:
-    # A file system without permissions or times must not stop the work.
-    with suppress(OSError):
-        status = os.stat(source)
-        path.chmod(status.st_mode & 0o777)
-        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+def sweep(pairs: list[Pair]) -> None:
+    """Removes what a killed pcc left half-written in the folders of the targets."""
+    targets = {pair.target for pair in pairs} - {PIPE, ""}
+    paths = (target for target in targets if not locations.is_url(target))
+    folders = {Path(os.path.realpath(locations.path_of(path))).parent for path in paths}
+    locations.sweep([folder for folder in folders if folder.is_dir()])

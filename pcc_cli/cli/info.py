@@ -10,18 +10,20 @@ from typing import Annotated, Any
 import typer
 
 from pcc_cli.cli import each, files, options
-from pcc_cli.cli.console import Console, content, rate, size
+from pcc_cli.cli.console import Console, Progress, content, rate, size
 from pcc_cli.cli.files import Pair
+
+SUFFIX = ".dcz"
 
 
 def info(
-    inputs: Annotated[
-        list[str], typer.Argument(metavar="FILE", help="One or more .dcz files, or -.")
-    ],
+    inputs: options.Inputs,
     test: Annotated[
         bool, typer.Option("--test", "-t", help="Decode the whole file and check its digests, too.")
     ] = False,
     device: options.Device = options.DeviceChoice.auto,
+    recursive: options.Recursive = False,
+    jobs: options.Jobs = 1,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -32,8 +34,8 @@ def info(
     exactly what was compressed.
     """
     console = Console(quiet=quiet, debug=debug, json=json)
-    pairs = [Pair(name, "") for name in inputs]
-    each.run(console, pairs, _Task(test, device.value, console), _printer(quiet or json))
+    pairs = [Pair(name, "") for name in files.listed(inputs, {SUFFIX}, recursive)]
+    each.run(console, pairs, _Task(test, device.value), _printer(quiet or json), jobs)
 
 
 def _printer(silent: bool) -> each.Say:
@@ -45,17 +47,15 @@ def _printer(silent: bool) -> each.Say:
 class _Task:
     test: bool
     device: str
-    console: Console
 
-    def __call__(self, pair: Pair) -> each.Record:
+    def __call__(self, pair: Pair, progress: Progress) -> each.Record:
         from pcc_cli import api
 
         data = files.read(pair.source)
         record = {"input": pair.source, **api.inspect(data)}
         if self.test:
             started = time.monotonic()
-            with self.console.progress(pair.source) as progress:
-                api.decompress(data, self.device, progress)
+            api.decompress(data, self.device, progress)
             record["test"] = {"passed": True, "seconds": round(time.monotonic() - started, 3)}
         return record
 

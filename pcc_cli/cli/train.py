@@ -13,8 +13,8 @@ import typer
 
 from pcc_cli.cli import options
 from pcc_cli.cli.console import Console, Progress, plural
-from pcc_cli.cli.files import reason
 from pcc_cli.errors import InputError, UnsupportedError
+from pcc_cli.locations import reason
 
 if TYPE_CHECKING:
     from pcc_cli.training.run import Settings, Stepped
