@@ -30,7 +30,7 @@ from pcc_cli.evaluation.report.triangles import (
     spread,
 )
 from pcc_cli.evaluation.report.viewpoint import best_camera, scene_of
-from pcc_cli.geometry import Array, Mesh, Shape, VoxelCloud
+from pcc_cli.geometry import Array, Mesh, PointCloud, Shape, VoxelCloud
 
 __all__ = ["Camera", "best_camera", "encode_png", "render", "write_png"]
 
@@ -65,23 +65,38 @@ def render(
 
 
 def _drawn(shape: Shape, points: Array, finite: Array, camera: Camera) -> Frame:
-    """The frame of `shape`, in its own colours, or in those of clay in the light of lamps."""
+    if isinstance(shape, Mesh):
+        triangles, colours = corner_colours(shape, camera)
+        return draw_triangles(points, triangles, colours, camera)
+    return draw_points(points[finite], point_colours(shape, camera)[finite], camera)
+
+
+def point_colours(shape: PointCloud | VoxelCloud, camera: Camera) -> Array:
+    """(n, 3) float32: its own colours, or those of clay or of height in the light of lamps."""
+    points = points_of(shape)
     columns = {} if isinstance(shape, VoxelCloud) else shape.attributes
     own = colours_of(columns, len(points))
-    normals = normals_of(columns)
-    if isinstance(shape, Mesh):
-        triangles = _triangles(shape, finite)
-        at_corners = corner_normals(points, triangles) if normals is None else normals[triangles]
-        colours = (clay(len(points)) if own is None else own)[triangles].reshape(-1, 3)
-        colours = lit(colours, points[triangles].reshape(-1, 3), at_corners.reshape(-1, 3), camera)
-        return draw_triangles(points, triangles, colours.reshape(-1, 3, 3), camera)
-    points = points[finite]
     if own is not None:  # a scanner's colours are lit already
-        return draw_points(points, own[finite], camera)
-    normals = estimated_normals(points) if normals is None else normals[finite]
+        return own
+    finite = np.isfinite(points).all(1)
+    normals = normals_of(columns)
+    if normals is None:
+        normals = np.zeros((len(points), 3))
+        normals[finite] = estimated_normals(points[finite])
     land = scene_of(shape).kind in ("land", "sweep")
     colours = by_height(points[:, 2]) if land else clay(len(points))
-    return draw_points(points, lit(colours, points, normals, camera), camera)
+    return lit(colours, points, normals, camera)
+
+
+def corner_colours(mesh: Mesh, camera: Camera) -> tuple[Array, Array]:
+    """The triangles (t, 3) of `mesh` and the colours (t, 3, 3) float32 of their corners, lit."""
+    points = points_of(mesh)
+    triangles = _triangles(mesh, np.asarray(np.isfinite(points).all(1)))
+    own, normals = colours_of(mesh.attributes, len(points)), normals_of(mesh.attributes)
+    at_corners = corner_normals(points, triangles) if normals is None else normals[triangles]
+    colours = (clay(len(points)) if own is None else own)[triangles].reshape(-1, 3)
+    colours = lit(colours, points[triangles].reshape(-1, 3), at_corners.reshape(-1, 3), camera)
+    return triangles, colours.reshape(-1, 3, 3)
 
 
 def _triangles(mesh: Mesh, finite: Array) -> Array:
@@ -92,5 +107,5 @@ def _triangles(mesh: Mesh, finite: Array) -> Array:
 def _shading(shape: Shape, points: Array, finite: Array) -> Array:
     """(n, 3): points of `shape` that throw its shadow."""
     if isinstance(shape, Mesh):
-        return spread(points, _triangles(shape, finite), _SHADING)
+        return spread(points, _triangles(shape, finite), _SHADING)[0]
     return points[finite]

@@ -45,7 +45,8 @@ def clay(count: int) -> Array:
 
 def by_height(heights: Array) -> Array:
     """(n, 3) float32: colours from low to high; of clay where all are as high."""
-    low, high = np.quantile(heights, (0.01, 0.99)) if len(heights) else (0.0, 0.0)
+    known = heights[np.isfinite(heights)]
+    low, high = np.quantile(known, (0.01, 0.99)) if len(known) else (0.0, 0.0)
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         return clay(len(heights))
     return HEIGHT.colours((heights - low) / (high - low))

@@ -127,10 +127,13 @@ def _covered(
     return owner[inside], (line * width + column)[inside], weights, depths
 
 
-def spread(points: Array, triangles: Array, count: int) -> Array:
-    """(count, 3): places spread evenly over the surface, always the same ones."""
+def spread(points: Array, triangles: Array, count: int) -> tuple[Array, Array]:
+    """(count, 3) places spread evenly over the surface, and the triangle of each.
+
+    Always the same ones; none without triangles.
+    """
     if not len(triangles):
-        return points[:0]
+        return points[:0], np.zeros(0, np.int64)
     a, b, c = (points[triangles[:, k]] for k in range(3))
     area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
     ends = np.cumsum(area)
@@ -139,7 +142,7 @@ def spread(points: Array, triangles: Array, count: int) -> Array:
     rows = np.minimum(rows, len(triangles) - 1)
     u, v = random.uniform(size=(2, count, 1))
     u, v = np.where(u + v > 1.0, 1.0 - u, u), np.where(u + v > 1.0, 1.0 - v, v)
-    return a[rows] + u * (b - a)[rows] + v * (c - a)[rows]
+    return a[rows] + u * (b - a)[rows] + v * (c - a)[rows], rows
 
 
 def unit(vectors: Array) -> Array:

@@ -1,0 +1,74 @@
+"""How the page and the plots call and write what was measured; docs/metrics.md defines it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pcc_cli.evaluation.rows import Row
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A distortion or quality: its name in rows, on the page, its unit and decimals."""
+
+    key: str
+    title: str
+    unit: str
+    digits: int
+
+
+METRICS = (
+    Metric("d1_psnr_db", "D1", "dB", 2),
+    Metric("d2_psnr_db", "D2", "dB", 2),
+    Metric("y_psnr_db", "Y", "dB", 2),
+    Metric("psnr_db", "PSNR", "dB", 2),
+    Metric("ssim", "SSIM", "", 4),
+    Metric("f_score", "F-score", "", 3),
+    Metric("iou", "IoU", "", 4),
+)
+CURVES = ("d1_psnr_db", "d2_psnr_db", "y_psnr_db", "psnr_db")  # that are plotted over the rate
+MEANING = {
+    "d1_psnr_db": "point to point: how near each point has one on the other side",
+    "d2_psnr_db": "point to plane: the same along normals only, moves in the surface are free",
+    "y_psnr_db": "luma of the colours, each point against the nearest",
+    "psnr_db": "samples of the volume",
+    "ssim": "structure of the volume, 1 is equal",
+    "f_score": "part of the points that have a near one on the other side, 1 is all",
+    "iou": "shared part of the two bodies, 1 is equal",
+}
+NOUNS = {"points": "point", "mesh": "vertex", "volume": "sample"}
+
+
+def measured(rows: Sequence[Row]) -> list[Metric]:
+    """The metrics that some row has."""
+    return [metric for metric in METRICS if any(metric.key in row.metrics for row in rows)]
+
+
+def value(row: Row, metric: Metric) -> str:
+    """The number as text: "lossless" for an infinite one, "" for none."""
+    number = row.metrics.get(metric.key)
+    if number is None:
+        return ""
+    return f"{number:.{metric.digits}f}" if math.isfinite(number) else "lossless"
+
+
+def size(count: float) -> str:
+    """Bytes for people, in powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            break
+        count /= 1000
+    return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+
+
+def percent(change: float) -> str:
+    """A change with its sign, minus as a minus."""
+    return f"{change:+.1f} %".replace("-", "−")
+
+
+def plural(count: int, noun: str) -> str:
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count:,} {noun[:-2] + 'ices' if noun == 'vertex' else noun + 's'}"
