@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "pcc_cli"
 
-BASE = {"errors", "geometry", "fields", "locations"}
+BASE = {"errors", "geometry", "fields", "locations", "words"}
 PLAIN = {"container", "grid", "formats", "entropy", "metrics", "tree.morton", "tree.octree"}
 TENSOR = {"nn", "exact", "tree", "weights"}
 CODING = {"codecs", "attributes"}

@@ -11,8 +11,9 @@ import typer
 
 from pcc_cli import locations
 from pcc_cli.cli import each, files, options
-from pcc_cli.cli.console import Console, Progress, passage, rate, size
+from pcc_cli.cli.console import Console, Progress, passage, rate
 from pcc_cli.cli.files import Pair
+from pcc_cli.words import size
 
 if TYPE_CHECKING:
     from pcc_cli.api import Options

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from pcc_cli.cli.files import shown
 from pcc_cli.errors import PccError
 from pcc_cli.locations import reason
+from pcc_cli.words import plural, size
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
-_PLURALS = {"vertex": "vertices"}
 
 Progress = Callable[[float, str], None]  # part of the work that is done (0 to 1), what is next
 
@@ -114,23 +114,6 @@ def _described(error: BaseException) -> str:
     if isinstance(error, OSError):
         return f"{error.filename}: {reason(error)}" if error.filename else reason(error)
     return f"internal error ({type(error).__name__}: {text}); please report it with --debug"
-
-
-def size(count: int) -> str:
-    """A number of bytes as people read it: 812 B, 1.20 MB, 358 MB."""
-    if count < 1000:
-        return f"{count} B"
-    value = float(count)
-    units = iter(("B", "kB", "MB", "GB", "TB"))
-    unit = next(units)
-    while value >= 999.5 and unit != "TB":
-        value, unit = value / 1000, next(units)
-    return f"{f'{value:#.3g}'.rstrip('.')} {unit}"
-
-
-def plural(count: int, noun: str) -> str:
-    """'1 point', '1,234 points'."""
-    return f"{count:,} {noun if count == 1 else _PLURALS.get(noun, noun + 's')}"
 
 
 def passage(record: dict[str, Any]) -> str:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pcc_cli.cli import files, options
-from pcc_cli.cli.console import Console, explain, plural
+from pcc_cli.cli.console import Console, explain
 from pcc_cli.cli.signals import stop_cleanly
+from pcc_cli.words import plural, size
 
 if TYPE_CHECKING:
     from pcc_cli.evaluation.choices import Choices
@@ -58,6 +62,14 @@ def evaluate(
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="Keep the run there, or resume it."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="As -o, and write a page about the run: DIR/index.html."),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the curves: a .png, .pdf or .svg, for papers."),
     ] = None,
     lossless: Annotated[
         bool, typer.Option("--lossless", help="Measure lossless rows only.")
@@ -108,7 +120,7 @@ def evaluate(
     \b
     Examples:
       pcc eval --against gpcc
-      pcc eval scans/ --against gpcc --against draco -o run/ --jobs 2
+      pcc eval scans/ --against gpcc --against draco --report run/ --jobs 2
       pcc eval scans/ --lossless -o today/ --baseline yesterday/
     """
     from pcc_cli.evaluation.choices import Choices
@@ -128,12 +140,18 @@ def evaluate(
     )
     console = Console(quiet=quiet, debug=debug, json=json)
     earlier = _earlier(baseline)
+    output = _one_folder(output, report)
+    if plot and lossless:
+        raise typer.BadParameter("curves need lossy rows", param_hint="--plot")
+    if plot:
+        _plots().check(plot)
     with _folder(output) as folder:
         rows, failed = _run(console, _paths(inputs or [], recursive), choices, folder, output, jobs)
     if not (json or quiet):
         from pcc_cli.cli import tables
 
         tables.show(rows)
+    _show(console, rows, report, plot)
     worse = _worse(console, rows, earlier, threshold, time_threshold)
     if failed or worse or all(row.skipped for row in rows):
         raise typer.Exit(1)
@@ -146,6 +164,34 @@ def _paths(inputs: list[str], recursive: bool) -> list[Path]:
     if not inputs:
         return [example.path()]
     return files.sources(inputs, suffixes=formats.FOLDER_SUFFIXES, recursive=recursive)
+
+
+def _one_folder(output: Path | None, report: Path | None) -> Path | None:
+    """Where the run is kept: a page needs its shapes, so both are in one place."""
+    if output and report and output != report:
+        raise typer.BadParameter(
+            "the page lies in the folder of the run; give one of -o and --report",
+            param_hint="--report",
+        )
+    return output or report
+
+
+def _show(console: Console, rows: list[Row], report: Path | None, plot: Path | None) -> None:
+    """Writes what was asked for beside the table."""
+    if report:
+        from pcc_cli.evaluation.report.html import write_report
+
+        page = write_report(rows, report, shlex.join(["pcc", *sys.argv[1:]]))
+        console.say(f"{page}: {size(page.stat().st_size)}")
+    if plot:
+        _plots().plot(rows, plot)
+        console.say(f"{plot}: {size(plot.stat().st_size)}")
+
+
+def _plots() -> ModuleType:
+    from pcc_cli.evaluation.report import plots
+
+    return plots
 
 
 @contextmanager

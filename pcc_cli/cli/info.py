@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from pcc_cli.cli import each, files, options
-from pcc_cli.cli.console import Console, Progress, content, rate, size
+from pcc_cli.cli.console import Console, Progress, content, rate
 from pcc_cli.cli.files import Pair
+from pcc_cli.words import size
 
 SUFFIX = ".dcz"
 

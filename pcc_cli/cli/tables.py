@@ -10,10 +10,10 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pcc_cli.cli.console import plural, size
 from pcc_cli.codecs import CODECS
 from pcc_cli.evaluation.rows import Row
 from pcc_cli.evaluation.summary import Standing, standings
+from pcc_cli.words import plural, size
 
 # Title -> metric and decimals; a column is shown when a row of the file has its metric.
 METRICS = {

@@ -11,9 +11,10 @@ import numpy as np
 from pcc_cli import formats
 from pcc_cli.evaluation.case import Case
 from pcc_cli.evaluation.measure import COLOURS
-from pcc_cli.geometry import Mesh, PointCloud
+from pcc_cli.geometry import Array, Mesh, PointCloud
 
 FOLDER = "shapes"
+_EXACT = 1 << 24  # integers below are floats
 
 
 def keep_original(folder: Path, case: Case) -> str:
@@ -37,11 +38,18 @@ def _stem(case: Case) -> str:
 
 
 def _write(path: Path, shape: PointCloud | Mesh, case: Case) -> None:
-    """In units of the file, counted from the corner of its grid: floats then suffice."""
+    """In units of the file, as floats."""
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = replace(shape, attributes={k: v for k, v in shape.attributes.items() if k in COLOURS})
     if isinstance(shape, Mesh):
         shape = replace(shape, face_attributes={})
     else:
-        shape = replace(shape, points=(shape.points * np.array(case.steps)).astype(np.float32))
+        shape = replace(shape, points=_coordinates(shape.points, case))
     path.write_bytes(formats.write(".ply", shape))
+
+
+def _coordinates(points: Array, case: Case) -> Array:
+    """(n, 3) float32: where the file has them, or, too far from 0 for floats, from their corner."""
+    corner = np.array(case.corner)
+    far = np.abs(case.shape.points + corner).max(initial=0) >= _EXACT
+    return ((points if far else points + corner) * np.array(case.steps)).astype(np.float32)

@@ -12,7 +12,7 @@ import numpy as np
 
 from pcc_cli import formats
 from pcc_cli.errors import PccError
-from pcc_cli.evaluation.report import errors as distances
+from pcc_cli.evaluation.report import deviation
 from pcc_cli.evaluation.report.camera import Camera, points_of
 from pcc_cli.evaluation.report.images import data_uri
 from pcc_cli.evaluation.report.packing import packed
@@ -118,10 +118,10 @@ class _Stage:
         self.points = _packed(original, self.camera, None, 0.0, most)
 
     def exhibit(self, row: Row, reconstruction: PointCloud | Mesh) -> Exhibit:
-        errors = distances.errors_of(self.original, reconstruction)
-        top = distances.largest(errors)
-        shown = distances.recoloured(reconstruction, self.original)
-        damage = distances.painted(reconstruction, errors, top)
+        errors = deviation.errors_of(self.original, reconstruction)
+        top = deviation.largest(errors)
+        shown = deviation.recoloured(reconstruction, self.original)
+        damage = deviation.painted(reconstruction, errors, top)
         pictures = {
             "original": self.picture,
             "reconstruction": data_uri(render(shown, self.camera, transparent=True)),

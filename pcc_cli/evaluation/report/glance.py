@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 
 from pcc_cli.evaluation.report.markup import Html, join, tag
-from pcc_cli.evaluation.report.numbers import NOUNS, plural
+from pcc_cli.evaluation.report.numbers import NOUNS
 from pcc_cli.evaluation.rows import Row
 from pcc_cli.evaluation.summary import Standing
+from pcc_cli.words import plural
 
 _NAMES = {"d1_psnr_db": "D1", "d2_psnr_db": "D2", "psnr_db": "PSNR", "y_psnr_db": "Y"}
 _KINDS = {"points": "point clouds", "mesh": "meshes", "volume": "volumes"}
@@ -75,7 +76,7 @@ def bars(rows: Sequence[Row], codecs: Sequence[str]) -> Html:
             bar = tag("i", style=f"{colour}; width: {width}", aria_hidden="true")
             lines += [tag("dt", dot, codec), tag("dd", bar, f"{rate:.3g}")]
         if lines:
-            title = tag("h3", f"Bits per {NOUNS[kind]}, lossless, {_KINDS[kind]}")
+            title = tag("h2", f"Bits per {NOUNS[kind]}, lossless, {_KINDS[kind]}", class_="name")
             found.append(tag("div", title, tag("dl", lines, class_="bars"), class_="card"))
     return tag("div", found, class_="side") if found else Html("")
 
@@ -97,7 +98,8 @@ def _card(standing: Standing) -> Html:
         if metric not in standing.bd_rate_percent:
             text = f"The {_NAMES[metric]} curves of {plural(count, 'file')} do not overlap."
             facts.append((math.nan, ("", ""), text))
-    title = tag("h3", standing.codec, tag("span", f" against {standing.anchor}", class_="faint"))
+    anchor = tag("span", f" against {standing.anchor}", class_="faint")
+    title = tag("h2", standing.codec, anchor, class_="name")
     lines = [_fact(*fact, first=place == 0) for place, fact in enumerate(facts)]
     return tag("div", title, lines, class_="card")
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pcc_cli import __version__
 from pcc_cli.evaluation.report.markup import Html, tag
-from pcc_cli.evaluation.report.numbers import MEANING, NOUNS, measured, plural
+from pcc_cli.evaluation.report.numbers import MEANING, NOUNS, measured
 from pcc_cli.evaluation.rows import CSV_NAME, JSON_NAME, Row
+from pcc_cli.words import plural
 
 _PACKAGES = ("torch", "numpy", "scipy", "constriction")
 _HOW = (

@@ -54,21 +54,6 @@ def value(row: Row, metric: Metric) -> str:
     return f"{number:.{metric.digits}f}" if math.isfinite(number) else "lossless"
 
 
-def size(count: float) -> str:
-    """Bytes for people, in powers of 1000."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            break
-        count /= 1000
-    return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
-
-
 def percent(change: float) -> str:
     """A change with its sign, minus as a minus."""
     return f"{change:+.1f} %".replace("-", "−")
-
-
-def plural(count: int, noun: str) -> str:
-    if count == 1:
-        return f"1 {noun}"
-    return f"{count:,} {noun[:-2] + 'ices' if noun == 'vertex' else noun + 's'}"

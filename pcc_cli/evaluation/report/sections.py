@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pcc_cli.evaluation.report.exhibits import HEIGHT, WIDTH, Exhibit
 from pcc_cli.evaluation.report.glance import colour_of
 from pcc_cli.evaluation.report.markup import Html, join, tag
-from pcc_cli.evaluation.report.numbers import CURVES, measured, plural, size
+from pcc_cli.evaluation.report.numbers import CURVES, measured
 from pcc_cli.evaluation.report.ramp import ERROR
 from pcc_cli.evaluation.rows import Row
+from pcc_cli.words import plural, size
 
 _DRAWING = (tag("svg", role="group"), tag("div", class_="tip", role="status"))
 _MODES = (("original", "Original"), ("reconstruction", "Decoded"), ("error", "Error"))
@@ -61,8 +62,9 @@ def curves(rows: Sequence[Row], codecs: Sequence[str]) -> Html:
         class_="tools",
     )
     words = "Up and to the left is better. A dotted line marks a lossless file."
-    return join([tag("h2", "Quality over rate"), _lead(words), tools, tag("ul", keys, class_="legend"),
-                 tag("div", plots, class_="plots")])  # fmt: skip
+    legend = tag("ul", keys, class_="legend")
+    title = tag("h2", "Quality over rate")
+    return join([title, _lead(words), tools, legend, tag("div", plots, class_="plots")])
 
 
 def differences(table: Html) -> Html:

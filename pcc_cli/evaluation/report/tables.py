@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pcc_cli.evaluation.bd import BdRow
 from pcc_cli.evaluation.report.glance import colour_of
 from pcc_cli.evaluation.report.markup import Html, tag
-from pcc_cli.evaluation.report.numbers import CURVES, METRICS, measured, percent, size, value
+from pcc_cli.evaluation.report.numbers import CURVES, METRICS, measured, percent, value
 from pcc_cli.evaluation.rows import Row
+from pcc_cli.words import size
 
 _TITLES = {metric.key: metric.title for metric in METRICS}
 

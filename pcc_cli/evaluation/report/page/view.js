@@ -5,8 +5,7 @@ if (stage) {
   const file = byId("view-file");
   const row = byId("view-row");
   const buttons = [...document.querySelectorAll("#view-mode button")];
-  const plain = new URLSearchParams(location.search).has("plain");
-  const draw = (!plain && glDrawer(stage)) || planeDrawer(stage);
+  const draw = glDrawer(stage) || planeDrawer(stage);
   const orbits = new Map();
   const stops = DATA.ramp.map((stop) => [1, 3, 5].map((at) => parseInt(stop.slice(at, at + 2), 16)));
   let mode = "reconstruction";
