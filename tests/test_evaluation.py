@@ -137,7 +137,7 @@ def test_shapes_are_kept_for_pictures(dense: Path, tmp_path: Path) -> None:
 
 
 def test_shapes_too_far_for_floats_are_kept_from_their_corner(tmp_path: Path) -> None:
-    far = PointCloud(dense_cloud().points.astype(np.float64) + (635_000_000, 0, 0))
+    far = PointCloud(dense_cloud().points + np.array([635_000_000.0, 0.0, 0.0]))
     (first, *_) = evaluated([saved(tmp_path, far)], PLAIN, tmp_path / "run", keep=True)
     kept = ply.read((tmp_path / "run" / first.original).read_bytes(), "original")
     assert kept.points.tolist() == (dense_cloud().points - 1).tolist()
