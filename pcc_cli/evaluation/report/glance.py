@@ -19,12 +19,13 @@ _EVEN = 0.05  # per cent: a smaller difference is none
 def lossless_rates(rows: Sequence[Row], kind: str) -> dict[str, float]:
     """Codec -> bits per point, geometric mean over the files that every such codec coded lossless.
 
-    Of files of one kind; the smallest first; {} when there are none.
+    Of files of one kind; the smallest first; {} when there are none. Modes of one program, such as
+    gpcc-octree, count as one codec: the best of them for each file.
     """
     best: dict[str, dict[str, float]] = {}
     for row in rows:
         if row.kind == kind and row.lossless and not row.skipped and row.bpp > 0:
-            rates = best.setdefault(row.codec, {})
+            rates = best.setdefault(_program(row.codec), {})
             rates[row.file] = min(row.bpp, rates.get(row.file, math.inf))
     files = set.intersection(*(set(rates) for rates in best.values())) if best else set()
     if not files:
@@ -82,8 +83,14 @@ def bars(rows: Sequence[Row], codecs: Sequence[str]) -> Html:
 
 
 def colour_of(codec: str, codecs: Sequence[str]) -> str:
-    """The CSS colour of a codec; page/page.js chooses the same."""
-    return f"var(--c{list(codecs).index(codec) % 7})"
+    """The CSS colour of a codec, or of the first mode of a program, as in page/page.js."""
+    names = list(codecs) if codec in codecs else [_program(name) for name in codecs]
+    return f"var(--c{names.index(codec) % 7})"
+
+
+def _program(codec: str) -> str:
+    """What a codec is a mode of."""
+    return codec.split("-")[0]
 
 
 def _card(standing: Standing) -> Html:

@@ -64,7 +64,9 @@ def plot(rows: Sequence[Row], path: Path) -> None:
             for panel, metric in zip(line, metrics, strict=True):
                 _draw(panel, [row for row in lossy if row.file == file], metric, codecs)
                 panel.set_title(file)
-        panels[0][0].legend(frameon=False)
+        lines = {line.get_label(): line for panel in panels.flat for line in panel.lines}
+        places: Any = {"loc": "outside lower center", "ncols": min(len(lines), 2 * len(metrics))}
+        figure.legend(list(lines.values()), list(lines), frameon=False, **places)
         try:
             figure.savefig(path, dpi=300, metadata=_dateless(path))
         except OSError as error:

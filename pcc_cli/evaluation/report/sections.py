@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pcc_cli.evaluation.report.exhibits import HEIGHT, WIDTH, Exhibit
 from pcc_cli.evaluation.report.glance import colour_of
 from pcc_cli.evaluation.report.markup import Html, join, tag
-from pcc_cli.evaluation.report.numbers import CURVES, measured
+from pcc_cli.evaluation.report.numbers import CURVES, NOUNS, measured
 from pcc_cli.evaluation.report.ramp import ERROR
 from pcc_cli.evaluation.rows import Row
 from pcc_cli.words import plural, size
@@ -120,7 +120,7 @@ def method(body: Html) -> Html:
 
 def label(row: Row) -> str:
     """A row in a few words."""
-    return f"{row.codec} · {row.setting} · {row.bpp:.3g} bits/point"
+    return f"{row.codec} · {row.setting} · {row.bpp:.3g} bits per {NOUNS[row.kind]}"
 
 
 def _triptych(place: int, exhibit: Exhibit) -> Html:
@@ -136,7 +136,7 @@ def _triptych(place: int, exhibit: Exhibit) -> Html:
     if top == 0.0:
         scale = [tag("p", "Nothing was lost: every point is where it was.", class_="about")]
     captions = {
-        "original": (tag("b", "Original"), f" {plural(row.points, 'point')}"),
+        "original": (tag("b", "Original"), f" {plural(row.points, NOUNS[row.kind])}"),
         "reconstruction": (tag("b", "Decoded"), f" {label(row)}, {size(row.bytes)}"),
         "error": (tag("b", "Error"), " distance in units of the file", scale),
     }
