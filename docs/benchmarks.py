@@ -10,11 +10,10 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
-from pcc_cli.evaluation.report.method import machine
-
 from pcc_cli.codecs import CODECS
 from pcc_cli.errors import InputError
 from pcc_cli.evaluation.bd import bd_table
+from pcc_cli.evaluation.report.method import machine
 from pcc_cli.evaluation.rows import Row, read_rows
 from pcc_cli.evaluation.summary import standings
 

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from pcc_cli.cli.console import size
+from pcc_cli.words import size
 
 
 @dataclass
