@@ -264,7 +264,7 @@ def _set_place(header: bytearray, about: dict[str, Any]) -> None:
     for axis, scale in enumerate(about["scales"]):
         for at, value in enumerate((about["high"][axis], about["low"][axis])):
             place = 179 + 16 * axis + 8 * at
-            if not abs(struct.unpack_from("<d", header, place)[0] - value) <= scale / 2:
+            if not abs(struct.unpack_from("<d", header, place)[0] - value) < scale:
                 struct.pack_into("<d", header, place, value)
 
 
