@@ -11,7 +11,8 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
 
 from pcc_cli import codecs, container
@@ -20,7 +21,7 @@ from pcc_cli.container import WHOLE_FILE, Section
 from pcc_cli.errors import FormatError
 from pcc_cli.geometry import Mesh, PointCloud
 from pcc_cli.grid import fit
-from pcc_cli.spine import tile, tiling
+from pcc_cli.spine import invalid, origin, tile, tiling
 from pcc_cli.spine.digest import Digest, arrays_of
 from pcc_cli.spine.header import Header
 from pcc_cli.spine.report import Report, Tally, grid_text
@@ -44,6 +45,7 @@ class Options:
     step, bits, lossless : the grid of float coordinates, at most one of the three (`grid.fit`)
     drop, only : attributes to leave out, or the only ones to keep
     keep_order : store the order of the points, too
+    keep_invalid : store points that are not finite, too, which are left out otherwise
     device : "auto", "cpu" or "cuda", for codecs that compute on one
     fallback : whether `plain` takes the tiles that it makes smaller
     """
@@ -56,6 +58,7 @@ class Options:
     drop: tuple[str, ...] = ()
     only: tuple[str, ...] | None = None
     keep_order: bool = False
+    keep_invalid: bool = False
     device: str = "auto"
     fallback: bool = True
 
@@ -76,11 +79,14 @@ def compress_to(
     progress(0.0, "grid")
     split = _split(tiling.without(shape, options.drop, options.only), options)
     tally = Tally(split.header)
-    sections = _sections(split, contenders, tally, progress)
-    bytes_out = container.write(stream, split.header.to_json(), sections)
+    source, extra = origin.split(split.header.source)
+    header = replace(split.header, source=source)
+    sections = chain(extra, _sections(split, contenders, tally, progress))
+    bytes_out = container.write(stream, header.to_json(), sections)
     progress(1.0, "done")
     device = codecs.device_of(contenders[0])
-    return tally.report(bytes_out, split.max_error, device, _notes(shape, options))
+    notes = _notes(shape, split.header, options)
+    return tally.report(bytes_out, split.max_error, device, notes)
 
 
 def compress(shape: PointCloud | Mesh, options: Options | None = None) -> bytes:
@@ -99,15 +105,16 @@ def decompress(
     when it needs a model that is not there.
     """
     file = _open(data)
+    header = replace(file.header, source=origin.join(file.header.source, file.origin))
 
     def pieces() -> Iterator[tile.Piece]:
         for stored in file.tiles:
             done = stored.number / len(file.tiles)
             progress(done, f"tile {stored.number + 1} of {len(file.tiles)}")
-            yield tile.decode(stored, file.header, device)
+            yield tile.decode(stored, header, device)
 
     digest = Digest()
-    shape = tiling.join(file.header, pieces(), digest)
+    shape = tiling.join(header, pieces(), digest)
     if digest.value() != file.digest:
         raise FormatError("the file does not decode to what was compressed: its digest is wrong")
     progress(1.0, "done")
@@ -116,20 +123,22 @@ def decompress(
 
 def inspect(data: bytes) -> dict[str, Any]:
     """What the .dcz file `data` says about itself, as JSON. Decodes nothing and loads no model."""
-    header, tiles, digest = _open(data)
+    header, tiles, digest, source = _open(data)
     columns = {column.label: 0 for column in header.columns}
     for stored in tiles:
         for column, size in zip(header.columns, stored.column_bytes, strict=True):
             columns[column.label] += size
-    residuals = [columns.pop(c.label) for c in header.columns if c.role == "residual"]
+    residuals = [columns.pop(c.label) for c in header.columns if c.role in ("residual", "patch")]
     major, minor = struct.unpack_from("<HH", data, len(container.MAGIC))
     return {
         **header.to_json(),
+        "source": origin.readable(header.source, source),
         "format": f"{major}.{minor}",
         "bytes": len(data),
         "bits_per_point": 8 * len(data) / header.count if header.count else 0.0,
         "geometry_bytes": sum(stored.stream_bytes for stored in tiles) + sum(residuals),
         "attribute_bytes": columns,
+        "source_bytes": len(source or b""),
         "grid_text": grid_text(header),
         "digest": digest.hex(),
         "tiles": [stored.summary() for stored in tiles],
@@ -150,22 +159,38 @@ def _contenders(shape: PointCloud | Mesh, options: Options) -> list[Codec]:
 def _split(shape: PointCloud | Mesh, options: Options) -> tiling.Split:
     if isinstance(shape, Mesh):
         return tiling.split_mesh(shape)
+    whole = shape if options.keep_invalid else invalid.left_out(shape)
+    if not options.keep_order or len(whole) < len(shape):
+        unordered = {name: value for name, value in shape.source.items() if name != "ordered"}
+        whole = replace(whole, source=unordered)
     place = fit(
-        shape.points,
+        invalid.stood_in(whole.points),
         step=options.step,
         bits=options.bits,
         lossless=options.lossless,
         scales=shape.source.get("scales"),
         offsets=shape.source.get("offsets"),
     )
-    return tiling.split_points(shape, place, options.keep_order)
+    patch = invalid.patch_of(whole.points, place)
+    return tiling.split_points(whole, place, options.keep_order, patch)
 
 
-def _notes(shape: PointCloud | Mesh, options: Options) -> list[str]:
-    rounding = options.step is not None or options.bits is not None
-    if isinstance(shape, Mesh) and rounding:
-        return ["the coordinates of a mesh are kept as they are: the step or bits were not used"]
-    return []
+def _notes(shape: PointCloud | Mesh, header: Header, options: Options) -> list[str]:
+    """What a user should know of the shape, beside the codecs."""
+    notes = []
+    if isinstance(shape, Mesh) and (options.step is not None or options.bits is not None):
+        notes.append("the coordinates of a mesh are kept as they are: no step or bits were used")
+    invalid_points = len(shape) - header.count
+    if invalid_points:
+        notes.append(
+            f"{invalid_points:,} points that are not finite left out (--keep-invalid keeps them)"
+        )
+    elif any(column.role == "patch" for column in header.columns) and not options.keep_order:
+        notes.append("points that are not finite come last")
+    gone = set(shape.source.get("ordered", {})) - set(header.source.get("ordered", {}))
+    if gone:
+        notes.append(f"{' and '.join(sorted(gone))} not kept, for the order of points is not")
+    return notes
 
 
 def _sections(
@@ -182,11 +207,12 @@ def _sections(
 
 
 class _File(NamedTuple):
-    """header; tiles, not yet decoded; digest of the whole shape."""
+    """header; tiles, not yet decoded; digest of the whole shape; bytes of its source, packed."""
 
     header: Header
     tiles: list[tile.Stored]
     digest: bytes
+    origin: bytes | None
 
 
 def _open(data: bytes) -> _File:
@@ -194,12 +220,14 @@ def _open(data: bytes) -> _File:
     record, sections = container.read(data)
     header = Header.from_json(record)
     groups: dict[int, list[Section]] = {}
-    digest = None
+    digest = source = None
     for section in sections:
         if section.tile != WHOLE_FILE:
             groups.setdefault(section.tile, []).append(section)
         elif section.kind == DIGEST:
             digest = section.data
+        elif section.kind == origin.KIND:
+            source = section.data
         elif section.critical:
             raise tile.unknown(section)
     tiles = [tile.open_tile(number, group, header) for number, group in groups.items()]
@@ -207,4 +235,4 @@ def _open(data: bytes) -> _File:
         raise FormatError("the tiles of the file do not add up to what its header says")
     if digest is None:
         raise FormatError("the file has no digest")
-    return _File(header, tiles, digest)
+    return _File(header, tiles, digest, source)

@@ -37,7 +37,8 @@ class PointCloud:
 
     points : (n, 3), any integer or float type, in the units of the source
     attributes : name -> (n,) column, in the order of the source
-    source : JSON, what `formats` needs to write the same kind of file again
+    source : JSON and bytes, what `formats` needs to write the same kind of file again; its member
+             `ordered` holds what is true only as long as the points keep their order
     """
 
     points: Array

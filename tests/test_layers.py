@@ -24,6 +24,7 @@ LOWER = BASE | PLAIN | TENSOR | CODING | SPINE
 # Package or module -> what it may import beside itself; the longest matching name counts.
 ALLOWED = {
     **dict.fromkeys(BASE | PLAIN, BASE),
+    "formats": BASE | {"grid"},  # LAS stores integers
     "tree.octree": BASE | {"tree.morton"},
     "nn": BASE | {"exact", "tree", "weights"},
     "exact": BASE | TENSOR,

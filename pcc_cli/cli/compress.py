@@ -11,7 +11,7 @@ import typer
 
 from pcc_cli import locations
 from pcc_cli.cli import each, files, options
-from pcc_cli.cli.console import Console, Progress, passage, rate
+from pcc_cli.cli.console import Console, Progress, passage, rate, remarks, upwards
 from pcc_cli.cli.files import Pair
 from pcc_cli.words import size
 
@@ -55,6 +55,16 @@ def compress(
     keep_order: Annotated[
         bool, typer.Option("--keep-order", help="Keep the order of points, and say what it costs.")
     ] = False,
+    keep_invalid: Annotated[
+        bool, typer.Option("--keep-invalid", help="Keep points that are not finite, too.")
+    ] = False,
+    fields: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES", help="Columns of .bin, .npy and text files, as in x,y,z,ring."
+        ),
+    ] = None,
+    format: options.Format = None,
     device: options.Device = options.DeviceChoice.auto,
     recursive: options.Recursive = False,
     skip_existing: options.SkipExisting = False,
@@ -73,6 +83,7 @@ def compress(
     Coordinates that lie on a grid are kept exactly. Floats without one are rounded to a grid that
     is finer than the spacing of the points, and the largest error is printed; --precision, --bits
     or --lossless choose otherwise. All attributes are kept exactly, the order of points is not.
+    Points with NaN or infinite coordinates are left out, and counted.
 
     \b
     Examples:
@@ -95,13 +106,15 @@ def compress(
         drop=_names(drop),
         only=_names(only) if only else None,
         keep_order=keep_order,
+        keep_invalid=keep_invalid,
         device=device.value,
     )
     console = Console(quiet=quiet, verbose=verbose, debug=debug, json=json)
     pairs = files.plan(
         inputs, output, name=_packed_name, suffixes=formats.FOLDER_SUFFIXES, recursive=recursive
     )
-    task = _Task(choices, force)
+    reading = _names([fields] if fields else None), options.suffix(format)
+    task = _Task(choices, *reading, force)
     each.run(console, pairs, task, partial(_tell, console), jobs, skip_existing)
 
 
@@ -119,6 +132,8 @@ class _Task:
     """Compresses one file."""
 
     choices: Options
+    fields: tuple[str, ...]
+    suffix: str | None
     force: bool
 
     def __call__(self, pair: Pair, progress: Progress) -> each.Record:
@@ -126,7 +141,8 @@ class _Task:
 
         started = time.monotonic()
         files.refuse(pair, force=self.force)
-        shape, bytes_in = _load(pair)
+        notes: list[str] = []
+        shape, bytes_in = self._load(pair, notes)
         with files.writing(pair, force=self.force) as stream:
             report = api.compress_to(stream, shape, self.choices, progress)
         return {
@@ -135,31 +151,31 @@ class _Task:
             "bytes_in": bytes_in,
             **asdict(report),
             "codecs": sorted(set(report.codecs)),
-            "notes": [*report.notes, *self._cost_of_order(report)],
+            "notes": [*notes, *report.notes, *self._cost_of_order(report)],
             "bits_per_point": report.bits_per_point,
             "seconds": round(time.monotonic() - started, 3),
         }
+
+    def _load(self, pair: Pair, notes: list[str]) -> tuple[PointCloud | Mesh, int]:
+        """The shape and the size of its file, whose bytes are let go of; adds to the notes."""
+        from pcc_cli import formats
+
+        data = files.read(pair.source)
+        name = files.shown(pair.source, "standard input")
+        return formats.read(data, name, notes.append, self.fields, self.suffix), len(data)
 
     def _cost_of_order(self, report: Report) -> list[str]:
         cost = report.attribute_bytes.get("order")
         return [f"the order takes {size(cost)}"] if self.choices.keep_order and cost else []
 
 
-def _load(pair: Pair) -> tuple[PointCloud | Mesh, int]:
-    """The shape and the size of its file, whose bytes are let go of."""
-    from pcc_cli import formats
-
-    data = files.read(pair.source)
-    return formats.read(data, files.shown(pair.source, "standard input")), len(data)
-
-
 def _tell(console: Console, record: each.Record) -> None:
     """The one line of a file, and with --verbose where its bytes are."""
-    error = f", max error {record['max_error']:.3g}" if record["max_error"] else ""
+    error = f", max error {upwards(record['max_error'])}" if record["max_error"] else ""
     console.say(
         f"{passage(record)}, {rate(record['kind'], record['bits_per_point'])}, "
         f"{record['grid']}{error}, {record['seconds']:.1f} s on {record['device']}"
-        + "".join(f"; {note}" for note in record["notes"])
+        + remarks(record)
     )
     console.detail(f"  codec {', '.join(record['codecs'])}")
     sizes = {"geometry": record["geometry_bytes"], **record["attribute_bytes"]}

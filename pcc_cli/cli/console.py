@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Any
 
 from pcc_cli.cli.files import shown
@@ -130,6 +131,17 @@ def content(kind: str, points: int, faces: int) -> str:
     if kind != "mesh":
         return plural(points, "point")
     return f"{plural(points, 'vertex')}, {plural(faces, 'face')}"
+
+
+def upwards(value: float) -> str:
+    """A positive number with three digits, rounded so that the value is not above it."""
+    step = Decimal(value).adjusted() - 2
+    return f"{float(Decimal(value).quantize(Decimal((0, (1,), step)), ROUND_CEILING)):.3g}"
+
+
+def remarks(record: dict[str, Any]) -> str:
+    """The end of the line about a file: what a user should know beside the numbers."""
+    return "".join(f"; {note}" for note in dict.fromkeys(record["notes"]))
 
 
 def rate(kind: str, bits: float) -> str:

@@ -75,7 +75,11 @@ def _lines(record: each.Record) -> Iterator[str]:
 
 def _rows(record: each.Record) -> Iterator[tuple[str, str]]:
     yield "format", f"{record['format']}, by {record['writer']}"
-    yield "source", record["source"].get("format", "unknown")
+    source = record["source"]
+    kept = f", {record['source_bytes']:,} bytes of its header" if record["source_bytes"] else ""
+    yield "source", f"{source.get('format', 'unknown')}{kept}"
+    if "crs" in source:
+        yield "crs", _crs_name(str(source["crs"]))
     yield "grid", record["grid_text"]
     yield from _codecs(record["tiles"])
     yield "tiles", f"{len(record['tiles']):,}"
@@ -85,6 +89,12 @@ def _rows(record: each.Record) -> Iterator[tuple[str, str]]:
     yield "digest", record["digest"]
     if "test" in record:
         yield "test", f"passed in {record['test']['seconds']:.1f} s"
+
+
+def _crs_name(text: str) -> str:
+    """A coordinate reference system as people call it: the first name in WKT, or all of it."""
+    parts = text.split('"')
+    return parts[1] if len(parts) > 2 else text
 
 
 def _codecs(tiles: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:

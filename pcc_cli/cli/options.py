@@ -28,6 +28,23 @@ Output = Annotated[
 ]
 
 
+Format = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Format of the 3D file, such as ply, las or pcd."),
+]
+
+
+def suffix(format: str | None) -> str | None:
+    """The suffix of the format that --format names."""
+    from pcc_cli import formats
+
+    wanted = None if format is None else "." + format.lower().lstrip(".")
+    if wanted is not None and wanted not in formats.SUFFIXES:
+        known = ", ".join(name[1:] for name in formats.SUFFIXES)
+        raise typer.BadParameter(f"'{format}' is none of {known}", param_hint="--format")
+    return wanted
+
+
 class DeviceChoice(str, Enum):
     """Where networks run."""
 

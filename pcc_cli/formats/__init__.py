@@ -1,44 +1,65 @@
 """Files of other formats: bytes to shapes and back.
 
 One module for each format, imported when first needed. `read` looks at the content first, since
-names lie, and at the suffix for formats that do not say what they are.
+names lie, and at the suffix for formats that do not say what they are. A module has `read(data,
+name, note)`, which some that store no names give a fourth argument, the names of the columns;
+`write(shape, suffix, note)`; and `MESHES`, whether it holds faces. A module whose `source` means
+something to nobody else has `plain(shape, note)`: the shape as other formats see it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 from pcc_cli.errors import InputError, OutputError
+from pcc_cli.formats.talk import Note, silent
 from pcc_cli.geometry import Mesh, PointCloud
 
-READERS = {
+SUFFIXES = {
     ".ply": "ply",
-    ".pcd": "pcd",
     ".las": "las",
     ".laz": "las",
-    ".bin": "kitti",
+    ".pcd": "pcd",
     ".xyz": "xyz",
     ".txt": "xyz",
     ".csv": "xyz",
     ".pts": "xyz",
+    ".npy": "npy",
+    ".npz": "npy",
+    ".bin": "kitti",
+    ".e57": "e57",
 }
-WRITERS = {".ply": "ply"}
 # What is taken from a folder. A .txt or .csv is seldom a cloud; it has to be named.
-FOLDER_SUFFIXES = frozenset(READERS) - {".txt", ".csv"}
+FOLDER_SUFFIXES = frozenset(SUFFIXES) - {".txt", ".csv"}
 _BEGINNINGS = {
-    b"ply\n": "ply",
-    b"ply\r": "ply",
-    b"LASF": "las",
-    b"# .PCD": "pcd",
-    b"VERSION ": "pcd",
+    b"ply\n": ".ply",
+    b"ply\r": ".ply",
+    b"LASF": ".las",
+    b"# .PCD": ".pcd",
+    b"VERSION ": ".pcd",
+    b"\x93NUMPY": ".npy",
+    b"PK\x03\x04": ".npz",
+    b"ASTM-E57": ".e57",
 }
+_NAMELESS = ("xyz", "npy", "kitti")  # formats whose columns may have no names
 
 
-def read(data: bytes, name: str) -> PointCloud | Mesh:
-    """The shape in the bytes of a file.
+def read(
+    data: bytes,
+    name: str,
+    note: Note = silent,
+    fields: Sequence[str] | None = None,
+    suffix: str | None = None,
+) -> PointCloud | Mesh:
+    """The shape in the bytes of a file; its `source` says enough to write the same kind again.
 
     name : of the file, for its suffix and for messages
+    note : is told what was guessed or left out
+    fields : names of the columns, for formats that do not store them
+    suffix : of the format, where neither content nor name says it
 
     InputError when the format is not known or the file is damaged, UnsupportedError when
     reading it needs a package that is not installed.
@@ -47,23 +68,46 @@ def read(data: bytes, name: str) -> PointCloud | Mesh:
         raise InputError(f"{name}: the file is empty")
     if data.startswith(b"\x89DCZ"):
         raise InputError(f"{name}: this is a .dcz file already; `pcc decompress` reads it")
-    module = next((m for start, m in _BEGINNINGS.items() if data.startswith(start)), None)
-    module = module or READERS.get(suffix_of(name))
+    suffix = _suffix_by_content(data, suffix or suffix_of(name))
+    module = SUFFIXES.get(suffix)
     if module is None:
-        known = " ".join(READERS)
-        raise InputError(f"{name}: not a known format; pcc reads {known}")
-    shape: PointCloud | Mesh = _load(module).read(data, name)
-    return shape
+        raise InputError(f"{name}: not a known format; pcc reads {' '.join(SUFFIXES)}")
+    if fields and module not in _NAMELESS:
+        raise InputError(
+            f"{name}: a {suffix[1:]} file names its columns itself; leave out --fields"
+        )
+    named = [fields] if module in _NAMELESS else []
+    shape: PointCloud | Mesh = _load(module).read(data, name, note, *named)
+    return replace(shape, source={"suffix": suffix, **shape.source})
 
 
-def write(suffix: str, shape: PointCloud | Mesh) -> bytes:
-    """The bytes of a file of the format that `suffix` names, such as ".ply"; else OutputError."""
-    module = WRITERS.get(suffix.lower())
+def write(suffix: str, shape: PointCloud | Mesh, note: Note = silent) -> bytes:
+    """The bytes of a file of the format that `suffix` names, such as ".ply".
+
+    A shape that came from this format becomes a file like its source again. note : is told what
+    the format cannot hold. OutputError for a format that pcc does not know, or that cannot hold
+    the shape at all.
+    """
+    suffix = suffix.lower()
+    module = SUFFIXES.get(suffix)
     if module is None:
-        known = " ".join(WRITERS)
-        raise OutputError(f"pcc cannot write '{suffix}' files; it writes {known}")
-    data: bytes = _load(module).write(shape)
+        raise OutputError(f"pcc cannot write '{suffix}' files; it writes {' '.join(SUFFIXES)}")
+    origin = shape.source.get("format")
+    if origin != module and origin in SUFFIXES.values():
+        plain = getattr(_load(str(origin)), "plain", None)
+        shape = plain(shape, note) if plain else shape
+    writer = _load(module)
+    if isinstance(shape, Mesh) and not writer.MESHES:
+        note(f"{suffix[1:]} files hold no faces: the vertices alone were written")
+        shape = PointCloud(shape.points, shape.attributes, shape.source)
+    data: bytes = writer.write(shape, suffix, note)
     return data
+
+
+def suffix_for(source: Any) -> str:
+    """The suffix of the format that a shape with this `source` came from; .ply if unknown."""
+    suffix = source.get("suffix") if isinstance(source, dict) else None
+    return suffix if suffix in SUFFIXES else ".ply"
 
 
 def suffix_of(name: str) -> str:
@@ -71,6 +115,14 @@ def suffix_of(name: str) -> str:
     base = name.replace("\\", "/").rsplit("/", 1)[-1]
     dot = base.rfind(".")
     return base[dot:].lower() if dot > 0 else ""
+
+
+def _suffix_by_content(data: bytes, suffix: str) -> str:
+    """`suffix`, unless the first bytes say that this is a file of another format."""
+    found = next((known for start, known in _BEGINNINGS.items() if data.startswith(start)), None)
+    if found is None or SUFFIXES[found] == SUFFIXES.get(suffix):
+        return suffix
+    return found
 
 
 def _load(module: str) -> Any:

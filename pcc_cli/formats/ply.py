@@ -6,6 +6,7 @@ word for word, so that reading and writing gives the same header and the same va
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,17 +19,20 @@ from pcc_cli.formats.plyheader import (
     Header,
     default_lines,
     fitted_lines,
+    has_type,
     parse_lines,
     ply_name,
     split_header,
 )
 from pcc_cli.formats.plytext import tokens, write_text
+from pcc_cli.formats.talk import Note, listed, silent
 from pcc_cli.geometry import Array, Mesh, PointCloud
 
+MESHES = True
 AXES = ("x", "y", "z")
 
 
-def read(data: bytes, name: str) -> PointCloud | Mesh:
+def read(data: bytes, name: str, note: Note = silent) -> PointCloud | Mesh:
     """The shape in the bytes of a PLY file.
 
     name : of the file, for messages
@@ -44,12 +48,17 @@ def read(data: bytes, name: str) -> PointCloud | Mesh:
         raise InputError(f"{name}: {error}") from None
 
 
-def write(shape: PointCloud | Mesh) -> bytes:
+def write(shape: PointCloud | Mesh, suffix: str = ".ply", note: Note = silent) -> bytes:
     """The bytes of a PLY file: encoding, order and types as in its source, if that was one.
 
-    A shape from elsewhere becomes a binary little-endian file. OutputError when PLY cannot hold
-    an attribute.
+    A shape from elsewhere becomes a binary little-endian file. Attributes that PLY has no type for
+    are left out, and `note` is told. OutputError when two attributes get the same name.
     """
+    gone = [name for name, column in shape.attributes.items() if not has_type(column)]
+    if gone:
+        note(f"PLY has no type for the values of {listed(gone)}")
+        kept = {name: shape.attributes[name] for name in shape.attributes if name not in gone}
+        shape = replace(shape, attributes=kept)
     try:
         tables = _tables(shape)
         lines, charset = _source_lines(shape)

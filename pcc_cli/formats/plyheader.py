@@ -179,6 +179,12 @@ def _holds(kind: str, column: Array) -> bool:
     return bool(back.tobytes() == column.tobytes())
 
 
+def has_type(column: Array) -> bool:
+    """Whether PLY has a type for the values of a column; it lacks integers of 64 bits."""
+    kinds = (f"{column.dtype.kind}{column.dtype.itemsize}", "i4", "u4", "f4", "f8")
+    return any(kind in TYPE_NAMES and _holds(kind, column) for kind in kinds)
+
+
 def _property_line(name: str, column: Array) -> str:
     """A property line for a column of any type; types that PLY lacks go to one that holds them."""
     kind = f"{column.dtype.kind}{column.dtype.itemsize}"

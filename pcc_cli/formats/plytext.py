@@ -7,9 +7,9 @@ import warnings
 import numpy as np
 
 from pcc_cli.errors import InputError
+from pcc_cli.formats.columns import words
 from pcc_cli.formats.plybody import Table
 from pcc_cli.formats.plyheader import Element
-from pcc_cli.geometry import Array
 
 
 def tokens(text: bytes) -> bytes:
@@ -27,21 +27,13 @@ def tokens(text: bytes) -> bytes:
 def write_text(element: Element, table: Table) -> bytes:
     """One line for each row, numbers in the shortest spelling that reads back equal."""
     columns = [
-        _list_words(table) if item.count_type else _words(table.columns[item.name], item.type)
+        _list_words(table)
+        if item.count_type
+        else words(table.columns[item.name].astype(item.type, copy=False))
         for item in element.properties
     ]
     lines = (" ".join(row) + "\n" for row in zip(*columns, strict=True))
     return "".join(lines).encode("ascii")
-
-
-def _words(values: Array, kind: str) -> list[str]:
-    values = values.astype(kind, copy=False)
-    if values.dtype.kind == "f":
-        whole = (values == np.rint(values)) & (np.abs(values) < 1 << 53)
-        if not (whole & ~(np.signbit(values) & (values == 0))).all():
-            words: list[str] = values.astype(str).tolist()
-            return words
-    return list(map(str, values.astype(np.int64).tolist()))
 
 
 def _list_words(table: Table) -> list[str]:

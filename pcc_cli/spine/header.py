@@ -15,7 +15,7 @@ from pcc_cli.fields import integer, member, records
 from pcc_cli.grid import Grid
 
 KINDS = ("points", "mesh")
-ROLES = ("point", "face", "residual", "order")
+ROLES = ("point", "face", "residual", "patch", "order")
 COUNT_LIMIT = 1 << 48
 TILES_LIMIT = (1 << 32) - 1
 AXES = ("x", "y", "z")
@@ -26,7 +26,9 @@ class Column:
     """One column that travels with the geometry.
 
     role : "point" and "face" are attributes; "residual" is what `grid.restore` needs beside the
-           voxels, one column an axis; "order" is the row of each point in the source
+           voxels, one column an axis; "patch" the bits of coordinates to flip after that, one
+           column an axis, for points that are not finite; "order" is the row of each point in the
+           source
     type : one of `columns.TYPES`
     """
 
@@ -104,7 +106,8 @@ class Header:
         """Names are unique within a role; residuals are there exactly when the grid has them."""
         names = Counter((column.role, column.name) for column in self.columns)
         roles = Counter(column.role for column in self.columns)
-        residuals = set("xyz") if self.grid and self.grid.residual else set()
+        residuals = set(AXES) if self.grid and self.grid.residual else set()
+        patches = {name for role, name in names if role == "patch"}
         if any(count > 1 for count in names.values()) or roles["order"] > 1:
             raise FormatError("the file lists a column twice")
         if self.kind == "mesh" and self.tiles != 1:
@@ -113,6 +116,10 @@ class Header:
             self.kind == "points" and roles["face"]
         ):
             raise FormatError("the columns of the file do not fit its kind and grid")
+        width = np.dtype(self.grid.dtype).itemsize if self.grid else 0
+        kinds = {column.dtype.itemsize for column in self.columns if column.role == "patch"}
+        if patches and (patches != set(AXES) or kinds != {width}):
+            raise FormatError("the columns of the file do not fit its kind and grid")
 
 
 def _column(entry: dict[str, Any]) -> Column:
@@ -120,6 +127,6 @@ def _column(entry: dict[str, Any]) -> Column:
     columns.type_of(column.type)
     if column.role not in ROLES:
         raise UnsupportedError(f"a column has the role '{column.role}', unknown to this pcc")
-    if column.role in ("residual", "order") and column.dtype.kind != "u":
+    if column.role in ("residual", "patch", "order") and column.dtype.kind != "u":
         raise FormatError(f"the column '{column.label}' must be unsigned")
     return column

@@ -10,6 +10,8 @@ from pcc_cli.container import Section
 from pcc_cli.spine.header import Header
 from pcc_cli.spine.tile import Coded
 
+_ATTRIBUTES = ("point", "face", "order")  # roles whose columns are no part of the coordinates
+
 
 @dataclass(frozen=True)
 class Report:
@@ -53,7 +55,7 @@ class Tally:
         self._codecs: list[str] = []
         self._sizes: Counter[str] = Counter()  # codec id -> bytes of geometry, were it alone
         self._geometry_bytes = 0
-        self._attribute_bytes = {c.label: 0 for c in header.columns if c.role != "residual"}
+        self._attribute_bytes = {c.label: 0 for c in header.columns if c.role in _ATTRIBUTES}
 
     def add(self, coded: Coded) -> Iterator[Section]:
         """Counts a tile and hands its sections on."""
@@ -61,10 +63,10 @@ class Tally:
         self._sizes.update(coded.sizes)
         self._geometry_bytes += coded.stream_bytes
         for column, size in zip(self._header.columns, coded.column_bytes, strict=True):
-            if column.role == "residual":
-                self._geometry_bytes += size
-            else:
+            if column.role in _ATTRIBUTES:
                 self._attribute_bytes[column.label] += size
+            else:
+                self._geometry_bytes += size
         yield from coded.sections
 
     def report(self, bytes_out: int, max_error: float, device: str, notes: list[str]) -> Report:

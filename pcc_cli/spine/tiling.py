@@ -17,6 +17,7 @@ from pcc_cli import grid as grids
 from pcc_cli.entropy.columns import type_name
 from pcc_cli.errors import FormatError, InputError
 from pcc_cli.geometry import Mesh, PointCloud, VoxelCloud
+from pcc_cli.spine import invalid
 from pcc_cli.spine.digest import Digest, arrays_of
 from pcc_cli.spine.header import AXES, Column, Header
 from pcc_cli.spine.tile import Piece
@@ -40,16 +41,18 @@ class Split:
     max_error: float = 0.0
 
 
-def split_points(cloud: PointCloud, fit: grids.Fit, keep_order: bool) -> Split:
-    """The tiles of `cloud`, whose `fit` is its place on the grid."""
+def split_points(
+    cloud: PointCloud, fit: grids.Fit, keep_order: bool, patch: Array | None = None
+) -> Split:
+    """The tiles of `cloud`, whose `fit` is its place on the grid; patch as in `invalid`."""
     order = morton_order(fit.voxels)
     columns = {
         Column(name, type_name(values.dtype)): values for name, values in cloud.attributes.items()
     }
-    if fit.residual is not None:
-        kind = type_name(fit.residual.dtype)
-        for axis, low in zip(AXES, fit.residual.T, strict=True):
-            columns[Column(axis, kind, "residual")] = low
+    for role, triples in (("residual", fit.residual), ("patch", patch)):
+        if triples is not None:
+            kind = type_name(triples.dtype)
+            columns |= {Column(n, kind, role): c for n, c in zip(AXES, triples.T, strict=True)}
     hidden = (Column("order", "<u8" if len(cloud) >> 32 else "<u4", "order"),) if keep_order else ()
     tiles = -(-len(cloud) // TILE_POINTS)
     header = Header("points", len(cloud), tiles, (*columns, *hidden), fit.grid, 0, cloud.source)
@@ -112,9 +115,13 @@ def restore(header: Header, piece: Piece) -> PointCloud | Mesh:
             mesh.points, mesh.face_sizes, mesh.face_indices, attributes, faces, header.source
         )
     assert header.grid is not None
-    low = named("residual")
-    residual = np.stack([low[axis] for axis in AXES], axis=1) if low else None
-    points = grids.restore(piece.shape.voxels, header.grid, residual)
+    triples = [
+        np.stack([columns[axis] for axis in AXES], axis=1) if columns else None
+        for columns in (named("residual"), named("patch"))
+    ]
+    points = grids.restore(piece.shape.voxels, header.grid, triples[0])
+    if triples[1] is not None:
+        points = invalid.patched(points, triples[1])
     return PointCloud(points, named("point"), header.source)
 
 

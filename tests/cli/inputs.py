@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tiny_models
 
-from pcc_cli import api, container
+from pcc_cli import api, container, formats
 from pcc_cli.formats import ply
 from pcc_cli.geometry import Mesh, PointCloud
 from pcc_cli.tree.morton import morton_order
@@ -36,6 +36,8 @@ def make(folder: Path) -> None:
         "floats.ply": ply.write(floats),
         "sphere.ply": ply.write(sphere),
         "table.xyz": b"0 0 0\n0 0 1\n",
+        "named.csv": b"x,y,z,label\n1,2,3,7\n",
+        "ones.bin": np.ones((5, 4), np.float32).tobytes(),
         "mesh.ply": ply.write(tetrahedron),
         "none.ply": ply.write(PointCloud(np.zeros((0, 3), np.float32))),
         "nan.ply": ply.write(_with_nan(floats)),
@@ -69,7 +71,7 @@ def make(folder: Path) -> None:
 
 
 def _packed(source: bytes, **options: str) -> bytes:
-    return api.compress(ply.read(source, "source"), api.Options(**options))  # type: ignore[arg-type]
+    return api.compress(formats.read(source, "source"), api.Options(**options))  # type: ignore[arg-type]
 
 
 def _cube() -> PointCloud:
