@@ -296,7 +296,7 @@ def test_no_lie_in_a_description_gives_a_wrong_shape(where, kind):
         ("header", lambda h: h["columns"][0].update(role="smell"), "smell"),
         ("tile", lambda t: t.update(codec="holo.7"), r"holo\.7.*newer pcc"),
         ("tile", lambda t: t.update(config={"speed": 1}), "speed"),
-        ("tile", lambda t: t.update(coder="columns.9"), r"columns\.9"),
+        ("tile", lambda t: t["columns"][0].update(coder="columns.9"), r"columns\.9"),
         ("tile", lambda t: t.update(points=1 << 40), "points"),
         ("tile", lambda t: t.update(bounds=[[0, 0, 0], [1, 1, 1]]), "digest is wrong"),
         ("tile", lambda t: t.update(digest="00" * 16), "digest is wrong"),
