@@ -264,9 +264,9 @@ def decode(entries, data, voxels, widths):
         column.decode(order)
         chain.append(column)
         numbers = [column.v[row] // 16 for row in range(len(voxels))]
-        if "table" in about:
-            count = about["table"]["count"]
-            table = image_of_column(about["table"], part[:head], count, width, None)
+        if "gaps" in about:
+            gaps = image_of_column(about["gaps"], part[:head], about["top"], width, None)
+            table = list(accumulate(gaps, initial=about["low"]))
             images.append([table[i] for i in numbers])
         else:
             shift = about.get("shift", 0)

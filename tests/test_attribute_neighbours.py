@@ -8,7 +8,7 @@ import pytest
 
 from pcc_cli.attributes import coder, detail, neighbours
 from pcc_cli.attributes.bits import BitReader, BitWriter
-from pcc_cli.attributes.integers import Scale, from_integers, to_integers
+from pcc_cli.attributes.integers import Scale, from_integers, scales
 from pcc_cli.entropy import columns, rangecoder, reference
 from pcc_cli.errors import FormatError, PccError, UnsupportedError
 from pcc_cli.tree.morton import morton_order
@@ -222,18 +222,43 @@ def test_lies_are_refused(place, lie, error):
 
 def test_scales_bring_columns_back():
     cases = {
-        "table": np.array([1.5, -2.5, 1e9, np.nan])[RNG.integers(0, 4, 90)],
+        "few": np.array([1.5, -2.5, 1e9, np.nan])[RNG.integers(0, 4, 90)],
         "low": RNG.integers(-90, 90, 400).astype(np.int16),
         "wide": RNG.normal(size=300).astype(np.float32),
+        "times": 3e5 + np.cumsum(RNG.integers(1, 3, 300)) * 1e-5,
         "gaps": (RNG.integers(0, 9, 300) * 257).astype(np.uint16),
     }
-    for values in cases.values():
-        scale, integers = to_integers(values)
-        assert integers.min() >= 0 and integers.max() == scale.top < 1 << neighbours.VALUE_BITS
-        again = Scale.from_json({**scale.to_json()}, scale.apart + b"rest")
-        assert from_integers(again, integers, values.dtype).tobytes() == values.tobytes()
+    for name, values in cases.items():
+        found = scales(values)
+        assert len(found) == (2 if name in ("wide", "times") else 1)
+        for scale, integers in found:
+            assert integers.min() == 0 and integers.max() == scale.top
+            again = Scale.from_json({**scale.to_json()}, scale.apart + b"rest")
+            assert from_integers(again, integers, values.dtype).tobytes() == values.tobytes()
+        assert found[-1][0].top < 1 << neighbours.VALUE_BITS
     with pytest.raises(FormatError):
         Scale.from_json({"top": 3, "low": 1, "shift": 64}, b"")
+    with pytest.raises(FormatError):
+        from_integers(found[0][0], np.array([9]), np.dtype(np.uint16))
+
+
+def test_the_order_of_a_scan_follows_from_its_times():
+    """Pulses in time, echoes of a pulse by number: sorting by both is the order of the source."""
+    count = 6000
+    pulse = np.arange(count) // 2
+    cloud = np.stack([pulse % 100, pulse // 100, np.arange(count) % 2 * 5], axis=1)
+    rows = morton_order(cloud)
+    time, echo = 4e5 + pulse * 1e-5, np.arange(count) % 2 + 1
+    values = [echo[rows], time[rows], rows.astype(np.uint32)]
+    entries, _ = round_trip(values, cloud[rows])
+    assert entries[2]["by"] == [1, 0]
+    assert entries[2]["bytes"] < 60
+    assert entries[1]["bytes"] < 2 * count
+    for lie in ([5], [-1], ["x"], [2], 3):
+        wrong = [*entries[:2], {**entries[2], "by": lie}]
+        with pytest.raises(PccError):
+            layout = [(count, column.dtype) for column in values]
+            coder.decode(wrong, coder.encode(values, cloud[rows])[1], layout, cloud[rows])
 
 
 def test_bits_come_back_and_their_end_is_checked():

@@ -1,9 +1,9 @@
 """The second stage of a tile: its columns, in the order of the decoded geometry, to bytes and back.
 
 There are two coders of a column. `columns.1` takes it as a row of numbers: differences to the row
-or the column before, tables, zstandard. `neighbours.1` guesses each value of a point from the
-points around it. Each column is stored with the one that makes it smaller. Columns that resemble
-the one before, as colours do, are coded by neighbours together, in a chain.
+or the column before, tables, ranks, zstandard. `neighbours.1` guesses each value of a point from
+the points around it. Each column is stored with the one that makes it smaller. Columns that
+resemble the one before, as colours do, are coded by neighbours together, in a chain.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from pcc_cli.attributes import detail, neighbours
-from pcc_cli.attributes.integers import LEVEL, Scale, from_integers, to_integers
-from pcc_cli.attributes.neighbours import GUIDES
+from pcc_cli.attributes.integers import LEVEL, Scale, from_integers, scales
+from pcc_cli.attributes.neighbours import GUIDES, VALUE_BITS
+from pcc_cli.attributes.sorting import keys_for, ranks_by
 from pcc_cli.entropy import columns
 from pcc_cli.errors import FormatError, UnsupportedError
-from pcc_cli.fields import integer
+from pcc_cli.fields import integer, member
 
 Array = np.ndarray[Any, Any]
 Record = dict[str, Any]
@@ -27,6 +28,8 @@ Record = dict[str, Any]
 COLUMNS, NEIGHBOURS = "columns.1", "neighbours.1"
 LEAST = 64  # points that can tell something of each other
 ALIKE = 0.3  # correlation of differences from which on a column is a guide to the next
+RANKS, RESTS = np.dtype("<u4"), np.dtype("<i4")
+_MEMBER = 12  # bytes of a member of a description, about
 _RECORD = 48  # bytes that a description by neighbours is longer than one by columns
 
 
@@ -96,18 +99,54 @@ def _pieces(entries: Sequence[Record], data: bytes) -> list[bytes]:
 
 
 def _encode_plainly(values: Sequence[Array], place: int) -> tuple[Record, bytes]:
-    column = values[place]
-    reference = _reference(values[:place], len(column), column.dtype)
-    coded = columns.encode(column, LEVEL, reference)
-    return {**coded.to_json(), "bytes": len(coded.data)}, coded.data
+    """The smallest coding as a row of numbers: its own, or that of its ranks."""
+    column, before = values[place], values[:place]
+    rivals = [_row(columns.encode(column, LEVEL, _reference(before, len(column), column.dtype)))]
+    if len(column) >= LEAST and (column != column[0]).any():
+        scale, ranks = scales(column)[0]
+        if scale.gaps is not None:
+            rivals.append(_row(columns.encode(ranks.astype(RANKS), LEVEL), scale))
+        keys = _keys(scale, ranks, before)
+        if keys:
+            rest = ranks - ranks_by([before[key] for key in keys])
+            rivals.append(_row(columns.encode(rest.astype(RESTS), LEVEL), scale, keys))
+    return min(rivals, key=lambda rival: len(rival[1]) + len(rival[0]) * _MEMBER)
+
+
+def _keys(scale: Scale, ranks: Array, before: Sequence[Array]) -> list[int]:
+    """Places of the columns that sort points into the order `ranks`, if it is one."""
+    if scale.top + 1 != len(ranks) or not before:
+        return []
+    usable = [place for place, column in enumerate(before) if len(column) == len(ranks)]
+    return [usable[key] for key in keys_for(ranks, [before[place] for place in usable])]
+
+
+def _row(
+    coded: columns.Column, scale: Scale | None = None, keys: list[int] | None = None
+) -> tuple[Record, bytes]:
+    data = coded.data if scale is None else scale.apart + coded.data
+    head = {} if scale is None else scale.to_json()
+    by = {"by": keys} if keys else {}
+    return {**by, **head, **coded.to_json(), "bytes": len(data)}, data
 
 
 def _decode_plainly(
     entry: Record, data: bytes, before: Sequence[Array], layout: tuple[int, np.dtype[Any]]
 ) -> Array:
     count, dtype = layout
-    coded = columns.Column.from_json(entry, data)
-    return columns.decode(coded, count, dtype, _reference(before, count, dtype))
+    if "top" not in entry:
+        coded = columns.Column.from_json(entry, data)
+        return columns.decode(coded, count, dtype, _reference(before, count, dtype))
+    scale = Scale.from_json(entry, data)
+    coded = columns.Column.from_json(entry, data[len(scale.apart) :])
+    if "by" not in entry:
+        return from_integers(scale, columns.decode(coded, count, RANKS), dtype)
+    keys = member(entry, "by", list)
+    for key in keys:
+        if not isinstance(key, int) or not 0 <= key < len(before) or len(before[key]) != count:
+            raise FormatError("a column is sorted by one that is not before it")
+    ranks = ranks_by([before[key] for key in keys]) if keys else np.arange(count)
+    return from_integers(scale, ranks + columns.decode(coded, count, RESTS), dtype)
 
 
 def _reference(before: Sequence[Array], count: int, dtype: np.dtype[Any]) -> Array | None:
@@ -141,10 +180,11 @@ def _resemble(one: Array, other: Array) -> bool:
 def _encode_chain(
     values: Sequence[Array], stages: Sequence[detail.Stage]
 ) -> list[tuple[Record, bytes]]:
-    scales, integers = zip(*map(to_integers, values), strict=True)
-    coded = neighbours.encode(integers, [scale.top for scale in scales], stages)
+    """`values` by neighbours, each in the last of its scales: bits apart rather than ranks."""
+    chosen, integers = zip(*(scales(column)[-1] for column in values), strict=True)
+    coded = neighbours.encode(integers, [scale.top for scale in chosen], stages)
     stored = []
-    for position, (scale, column) in enumerate(zip(scales, coded, strict=True)):
+    for position, (scale, column) in enumerate(zip(chosen, coded, strict=True)):
         data = scale.apart + column.stream + column.plain
         guides = min(position, GUIDES)
         head = {"coder": NEIGHBOURS, "guides": guides, "plain": len(column.plain)}
@@ -172,12 +212,14 @@ def _decode_chain(
     stages: Sequence[detail.Stage],
     points: int,
 ) -> list[Array]:
-    scales, coded = [], []
+    chosen, coded = [], []
     for entry, data in zip(entries, pieces, strict=True):
         scale = Scale.from_json(entry, data)
+        if scale.top >> VALUE_BITS:
+            raise FormatError(f"a column by neighbours of values up to {scale.top}")
         body = data[len(scale.apart) :]
         split = len(body) - integer(entry, "plain", 0, len(body))
-        scales.append(scale)
+        chosen.append(scale)
         coded.append(neighbours.Coded(body[:split], body[split:]))
-    integers = neighbours.decode(coded, [scale.top for scale in scales], stages, points)
-    return [from_integers(*member_) for member_ in zip(scales, integers, types, strict=True)]
+    integers = neighbours.decode(coded, [scale.top for scale in chosen], stages, points)
+    return [from_integers(*member_) for member_ in zip(chosen, integers, types, strict=True)]

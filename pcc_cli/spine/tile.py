@@ -64,6 +64,7 @@ def encode(number: int, piece: Piece, contenders: Sequence[Codec]) -> Coded:
         "streams": list(payload.streams),
         "points": len(shape),
         "bounds": _bounds(shape),
+        "coder": coder.COLUMNS,
         "columns": entries,
         "digest": _digest(piece),
     }
@@ -151,6 +152,8 @@ def decode(tile: Stored, header: Header, device: str) -> Piece:
     layout = [
         (faces if column.role == "face" else len(shape), column.dtype) for column in header.columns
     ]
+    if member(record, "coder", str) != coder.COLUMNS:
+        raise UnsupportedError(f"this pcc does not know the coder '{record['coder']}'")
     data = tile.data.get(COLUMNS, b"")
     piece = Piece(shape, coder.decode(record["columns"], data, layout, _voxels(shape)))
     if (record.get("bounds"), record.get("digest")) != (_bounds(shape), _digest(piece)):
