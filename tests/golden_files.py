@@ -35,8 +35,20 @@ def point_cases() -> dict[str, Case]:
     colours = {"red": shade, "green": shade + np.uint8(9), "blue": np.uint8(255) - shade}
     laser = rng.normal(scale=20, size=(120, 3))
     time = {"gps_time": 1e9 + np.cumsum(rng.random(120)), "ring": rng.integers(0, 64, 120)}
+    x, y = (axis.ravel() for axis in np.meshgrid(np.arange(48), np.arange(48)))
+    slope = np.stack([x, y, x // 3 + y // 4], axis=1).astype(np.int16)
+    slope = np.concatenate([slope, slope[::40]])
+    light = 90 + 3 * slope[:, 0] + rng.normal(0, 1.5, len(slope))
+    shaded = {"red": light, "green": 0.8 * light + rng.normal(0, 1, len(slope)), "blue": light / 2}
+    shaded = {name: values.astype(np.uint8) for name, values in shaded.items()}
+    shaded["intensity"] = (slope[:, 1] / 7).astype(np.float32)
+    pulse = np.arange(400) // 2
+    line = np.stack([pulse % 50, pulse // 50 * 9, pulse % 7], axis=1) * 0.01
+    echo = {"gps_time": 3e5 + np.round(pulse * 14e-6, 6), "return": np.arange(400) % 2 + 1}
     return {
         "colours": (PointCloud((sheet * 0.01).astype(np.float32), colours), {}),
+        "neighbours": (PointCloud(slope, shaded), {}),
+        "scan": (PointCloud(line, echo), {"keep_order": True}),
         "rounded": (PointCloud(laser, time), {"step": 0.02, "keep_order": True}),
         "floats": (PointCloud(laser.astype(np.float32)), {"lossless": True}),
         "doubles": (PointCloud(laser, time), {"lossless": True, "keep_order": True}),

@@ -138,6 +138,17 @@ def test_a_step_for_a_mesh_is_not_dropped_in_silence():
     assert "mesh" in report.notes[0]
 
 
+def test_rgb_stands_for_three_colours():
+    columns = {name: np.arange(30, dtype=np.uint8) for name in ("red", "green", "blue", "time")}
+    shape = PointCloud(np.arange(90).reshape(30, 3), columns)
+    left = api.decompress(api.compress(shape, options(drop=("rgb",)))).attributes
+    assert list(left) == ["time"]
+    kept = api.decompress(api.compress(shape, options(only=("rgb", "time")))).attributes
+    assert list(kept) == list(columns)
+    with pytest.raises(InputError, match="blue"):
+        api.compress(PointCloud(shape.points, {"red": columns["red"]}), options(only=("rgb",)))
+
+
 def test_attributes_are_chosen_by_name():
     shape = cloud()
     assert list(api.decompress(api.compress(shape, options(drop=("red",)))).attributes) == [
@@ -297,6 +308,7 @@ def test_no_lie_in_a_description_gives_a_wrong_shape(where, kind):
         ("tile", lambda t: t.update(codec="holo.7"), r"holo\.7.*newer pcc"),
         ("tile", lambda t: t.update(config={"speed": 1}), "speed"),
         ("tile", lambda t: t.update(coder="columns.9"), r"columns\.9"),
+        ("tile", lambda t: t["columns"][0].update(coder="columns.9"), r"columns\.9"),
         ("tile", lambda t: t.update(points=1 << 40), "points"),
         ("tile", lambda t: t.update(bounds=[[0, 0, 0], [1, 1, 1]]), "digest is wrong"),
         ("tile", lambda t: t.update(digest="00" * 16), "digest is wrong"),

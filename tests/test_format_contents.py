@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -92,14 +93,32 @@ def voxels_of(meta, streams):
     return [cell for cell, more in zip(cells, repeats, strict=True) for _ in range(more + 1)]
 
 
+def image_of_ranks(about, data, count, width, before):
+    """Chapter 4.1; before : images of the columns before."""
+    head, gaps = about.get("apart", 0), [1] * about["top"]
+    if "gaps" in about:
+        gaps = image_of_column(about["gaps"], data[:head], about["top"], width, None)
+    table = list(accumulate(gaps, initial=about["low"]))
+    ranks = image_of_column(about, data[head:], count, 4, None)
+    if "by" in about:
+        order = sorted(range(count), key=lambda row: [before[place][row] for place in about["by"]])
+        rests = [rest - ((rest & 1 << 31) << 1) for rest in ranks]
+        ranks = [rests[row] + rank for rank, row in sorted(enumerate(order), key=lambda r: r[1])]
+    return [table[rank] for rank in ranks]
+
+
 def columns_of(header, tile, data):
     """The bytes of each column of a cloud's tile."""
-    found, start, before = [], 0, None
+    found, start, images = [], 0, []
     for column, about in zip(header["columns"], tile["columns"], strict=True):
         part, start = data[start : start + about["bytes"]], start + about["bytes"]
         width = int(column["type"][2])
-        before = image_of_column(about, part, tile["points"], width, before)
-        found.append(bytes_of(before, column["type"]))
+        if "top" in about:
+            images.append(image_of_ranks(about, part, tile["points"], width, images))
+        else:
+            before = images[-1] if images else None
+            images.append(image_of_column(about, part, tile["points"], width, before))
+        found.append(bytes_of(images[-1], column["type"]))
     return found
 
 
@@ -121,7 +140,7 @@ def coordinates(header, voxels, zeros):
                 yield (index % (1 << 8 * width)).to_bytes(width, "little")
 
 
-@pytest.mark.parametrize("case", ["colours", "wide", "one", "empty", "rounded", "doubles"])
+@pytest.mark.parametrize("case", ["colours", "wide", "one", "empty", "rounded", "doubles", "scan"])
 def test_a_decoder_written_from_the_document_agrees(case):
     header, sections = read_container((GOLDEN / case / "v1.dcz").read_bytes())
     whole = hashlib.blake2b(digest_size=16)

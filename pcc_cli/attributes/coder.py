@@ -1,8 +1,9 @@
 """The second stage of a tile: its columns, in the order of the decoded geometry, to bytes and back.
 
-Neighbours in Morton order are neighbours in space, so the difference to the row before is small;
-neighbouring columns are often alike (red and green), so an integer column may also be coded as its
-difference to the one before it. `entropy/columns.py` does both and keeps what is smallest.
+There are two coders of a column. `columns.1` takes it as a row of numbers: differences to the row
+or the column before, tables, ranks, zstandard. `neighbours.1` guesses each value of a point from
+the points around it. Each column is stored with the one that makes it smaller. Columns that
+resemble the one before, as colours do, are coded by neighbours together, in a chain.
 """
 
 from __future__ import annotations
@@ -12,56 +13,213 @@ from typing import Any
 
 import numpy as np
 
+from pcc_cli.attributes import detail, neighbours
+from pcc_cli.attributes.integers import LEVEL, Scale, from_integers, scales
+from pcc_cli.attributes.neighbours import GUIDES, VALUE_BITS
+from pcc_cli.attributes.sorting import keys_for, ranks_by
 from pcc_cli.entropy import columns
-from pcc_cli.errors import FormatError
-from pcc_cli.fields import integer
+from pcc_cli.errors import FormatError, UnsupportedError
+from pcc_cli.fields import integer, member
 
 Array = np.ndarray[Any, Any]
+Record = dict[str, Any]
 
-ID = "columns.1"  # on disk, for ever; another way to code columns is another id
-LEVEL = 9  # of zstandard
+# On disk, for ever; another way to code columns is another id.
+COLUMNS, NEIGHBOURS = "columns.1", "neighbours.1"
+LEAST = 64  # points that can tell something of each other
+ALIKE = 0.3  # correlation of differences from which on a column is a guide to the next
+RANKS, RESTS = np.dtype("<u4"), np.dtype("<i4")
+_MEMBER = 12  # bytes of a member of a description, about
+_RECORD = 48  # bytes that a description by neighbours is longer than one by columns
 
 
-def encode(values: Sequence[Array]) -> tuple[list[dict[str, Any]], bytes]:
+def encode(values: Sequence[Array], voxels: Array | None = None) -> tuple[list[Record], bytes]:
     """The description of each column, with its size "bytes", and their bytes in one piece.
 
     values : columns of any integer or float type, each of any length
+    voxels : (n, 3) int64 in Morton order, the points that the columns of length n belong to
     """
-    entries: list[dict[str, Any]] = []
-    pieces: list[bytes] = []
-    before: Array | None = None
-    for column in values:
-        coded = columns.encode(column, LEVEL, _reference(before, len(column), column.dtype))
-        entries.append({**coded.to_json(), "bytes": len(coded.data)})
-        pieces.append(coded.data)
-        before = column
-    return entries, b"".join(pieces)
+    stored = [_encode_plainly(values, place) for place in range(len(values))]
+    if voxels is not None and len(voxels) >= LEAST:
+        stages = list(detail.stages(voxels))
+        for places in _chains(values, len(voxels)):
+            rivals = _encode_chain([values[place] for place in places], stages)
+            size = sum(len(stored[place][1]) for place in places)
+            if sum(len(data) + _RECORD for _, data in rivals) < size:
+                for place, rival in zip(places, rivals, strict=True):
+                    stored[place] = rival
+    return [record for record, _ in stored], b"".join(data for _, data in stored)
 
 
 def decode(
-    entries: list[dict[str, Any]], data: bytes, layout: Sequence[tuple[int, np.dtype[Any]]]
+    entries: Sequence[Record],
+    data: bytes,
+    layout: Sequence[tuple[int, np.dtype[Any]]],
+    voxels: Array | None = None,
 ) -> list[Array]:
-    """The columns in `data`, bit for bit; FormatError when it is damaged.
+    """The columns in `data`, bit for bit; FormatError when it is damaged, UnsupportedError when a
+    column has a coder that is unknown here.
 
     layout : length and type of each column
     """
     if len(entries) != len(layout):
         raise FormatError(f"{len(entries)} columns are stored, the file has {len(layout)}")
+    pieces = _pieces(entries, data)
+    stages: list[detail.Stage] = []
     decoded: list[Array] = []
-    before: Array | None = None
-    start = 0
-    for entry, (count, dtype) in zip(entries, layout, strict=True):
-        size = integer(entry, "bytes", 0, len(data) - start)
-        coded = columns.Column.from_json(entry, data[start : start + size])
-        before = columns.decode(coded, count, dtype, _reference(before, count, dtype))
-        decoded.append(before)
-        start += size
-    if start != len(data):
-        raise FormatError(f"{len(data) - start} bytes follow the columns")
+    while len(decoded) < len(entries):
+        place = len(decoded)
+        coder = entries[place].get("coder", COLUMNS)
+        if coder == COLUMNS:
+            decoded.append(_decode_plainly(entries[place], pieces[place], decoded, layout[place]))
+        elif coder == NEIGHBOURS:
+            end = _end_of_chain(entries, place)
+            if voxels is None or any(count != len(voxels) for count, _ in layout[place:end]):
+                raise FormatError("a column is coded by neighbours that it does not have")
+            stages = stages or list(detail.stages(voxels))
+            types = [dtype for _, dtype in layout[place:end]]
+            decoded += _decode_chain(
+                entries[place:end], pieces[place:end], types, stages, len(voxels)
+            )
+        else:
+            raise UnsupportedError(f"this pcc does not know the coder '{coder}'")
     return decoded
 
 
-def _reference(before: Array | None, count: int, dtype: np.dtype[Any]) -> Array | None:
+def _pieces(entries: Sequence[Record], data: bytes) -> list[bytes]:
+    """The bytes of each column."""
+    pieces, start = [], 0
+    for entry in entries:
+        size = integer(entry, "bytes", 0, len(data) - start)
+        pieces.append(data[start : start + size])
+        start += size
+    if start != len(data):
+        raise FormatError(f"{len(data) - start} bytes follow the columns")
+    return pieces
+
+
+def _encode_plainly(values: Sequence[Array], place: int) -> tuple[Record, bytes]:
+    """The smallest coding as a row of numbers: its own, or that of its ranks."""
+    column, before = values[place], values[:place]
+    rivals = [_row(columns.encode(column, LEVEL, _reference(before, len(column), column.dtype)))]
+    if len(column) >= LEAST and (column != column[0]).any():
+        scale, ranks = scales(column)[0]
+        if scale.gaps is not None:
+            rivals.append(_row(columns.encode(ranks.astype(RANKS), LEVEL), scale))
+        keys = _keys(scale, ranks, before)
+        if keys:
+            rest = ranks - ranks_by([before[key] for key in keys])
+            rivals.append(_row(columns.encode(rest.astype(RESTS), LEVEL), scale, keys))
+    return min(rivals, key=lambda rival: len(rival[1]) + len(rival[0]) * _MEMBER)
+
+
+def _keys(scale: Scale, ranks: Array, before: Sequence[Array]) -> list[int]:
+    """Places of the columns that sort points into the order `ranks`, if it is one."""
+    if scale.top + 1 != len(ranks) or not before:
+        return []
+    usable = [place for place, column in enumerate(before) if len(column) == len(ranks)]
+    return [usable[key] for key in keys_for(ranks, [before[place] for place in usable])]
+
+
+def _row(
+    coded: columns.Column, scale: Scale | None = None, keys: list[int] | None = None
+) -> tuple[Record, bytes]:
+    data = coded.data if scale is None else scale.apart + coded.data
+    head = {} if scale is None else scale.to_json()
+    by = {"by": keys} if keys else {}
+    return {**by, **head, **coded.to_json(), "bytes": len(data)}, data
+
+
+def _decode_plainly(
+    entry: Record, data: bytes, before: Sequence[Array], layout: tuple[int, np.dtype[Any]]
+) -> Array:
+    count, dtype = layout
+    if "top" not in entry:
+        coded = columns.Column.from_json(entry, data)
+        return columns.decode(coded, count, dtype, _reference(before, count, dtype))
+    scale = Scale.from_json(entry, data)
+    coded = columns.Column.from_json(entry, data[len(scale.apart) :])
+    if "by" not in entry:
+        return from_integers(scale, columns.decode(coded, count, RANKS), dtype)
+    keys = member(entry, "by", list)
+    for key in keys:
+        if not isinstance(key, int) or not 0 <= key < len(before) or len(before[key]) != count:
+            raise FormatError("a column is sorted by one that is not before it")
+    ranks = ranks_by([before[key] for key in keys]) if keys else np.arange(count)
+    return from_integers(scale, ranks + columns.decode(coded, count, RESTS), dtype)
+
+
+def _reference(before: Sequence[Array], count: int, dtype: np.dtype[Any]) -> Array | None:
     """The column before, if one of this length and type may refer to it."""
-    alike = before is not None and len(before) == count and before.dtype == dtype
-    return before if alike and dtype.kind in "iu" else None
+    alike = before and len(before[-1]) == count and before[-1].dtype == dtype
+    return before[-1] if alike and dtype.kind in "iu" else None
+
+
+def _chains(values: Sequence[Array], points: int) -> list[list[int]]:
+    """Which columns to try by neighbours: places of columns that follow and resemble each other."""
+    chains: list[list[int]] = []
+    before: Array | None = None
+    for place, column in enumerate(values):
+        steps = None
+        if len(column) == points and (column != column[0]).any():
+            steps = np.diff(columns.to_image(column).astype(np.float64))
+            if before is not None and _resemble(before, steps):
+                chains[-1].append(place)
+            else:
+                chains.append([place])
+        before = steps
+    return chains
+
+
+def _resemble(one: Array, other: Array) -> bool:
+    """Whether differences from point to point go together."""
+    scale = float(np.sqrt((one @ one) * (other @ other)))
+    return abs(float(one @ other)) > ALIKE * scale
+
+
+def _encode_chain(
+    values: Sequence[Array], stages: Sequence[detail.Stage]
+) -> list[tuple[Record, bytes]]:
+    """`values` by neighbours, each in the last of its scales: bits apart rather than ranks."""
+    chosen, integers = zip(*(scales(column)[-1] for column in values), strict=True)
+    coded = neighbours.encode(integers, [scale.top for scale in chosen], stages)
+    stored = []
+    for position, (scale, column) in enumerate(zip(chosen, coded, strict=True)):
+        data = scale.apart + column.stream + column.plain
+        guides = min(position, GUIDES)
+        head = {"coder": NEIGHBOURS, "guides": guides, "plain": len(column.plain)}
+        stored.append(({**head, **scale.to_json(), "bytes": len(data)}, data))
+    return stored
+
+
+def _end_of_chain(entries: Sequence[Record], start: int) -> int:
+    """The place behind the last column of the chain that begins at `start`."""
+    end = start
+    while end < len(entries) and entries[end].get("coder") == NEIGHBOURS:
+        guides = integer(entries[end], "guides", 0, GUIDES)
+        if end > start and guides == 0:
+            break
+        if guides != min(end - start, GUIDES):
+            raise FormatError("a column follows others that are not before it")
+        end += 1
+    return end
+
+
+def _decode_chain(
+    entries: Sequence[Record],
+    pieces: Sequence[bytes],
+    types: Sequence[np.dtype[Any]],
+    stages: Sequence[detail.Stage],
+    points: int,
+) -> list[Array]:
+    chosen, coded = [], []
+    for entry, data in zip(entries, pieces, strict=True):
+        scale = Scale.from_json(entry, data)
+        if scale.top >> VALUE_BITS:
+            raise FormatError(f"a column by neighbours of values up to {scale.top}")
+        body = data[len(scale.apart) :]
+        split = len(body) - integer(entry, "plain", 0, len(body))
+        chosen.append(scale)
+        coded.append(neighbours.Coded(body[:split], body[split:]))
+    integers = neighbours.decode(coded, [scale.top for scale in chosen], stages, points)
+    return [from_integers(*member_) for member_ in zip(chosen, integers, types, strict=True)]

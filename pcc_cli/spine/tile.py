@@ -56,7 +56,7 @@ def encode(number: int, piece: Piece, contenders: Sequence[Codec]) -> Coded:
     shape = piece.shape
     payloads = [(codec, codec.encode(shape)) for codec in contenders]
     codec, payload = min(payloads, key=lambda pair: _stored_size(pair[1]))
-    entries, columns = coder.encode(piece.columns)
+    entries, columns = coder.encode(piece.columns, _voxels(shape))
     record = {
         "codec": codec.id,
         "config": codecs.settings_of(codec),
@@ -64,7 +64,7 @@ def encode(number: int, piece: Piece, contenders: Sequence[Codec]) -> Coded:
         "streams": list(payload.streams),
         "points": len(shape),
         "bounds": _bounds(shape),
-        "coder": coder.ID,
+        "coder": coder.COLUMNS,
         "columns": entries,
         "digest": _digest(piece),
     }
@@ -149,12 +149,13 @@ def decode(tile: Stored, header: Header, device: str) -> Piece:
     faces = len(shape.face_sizes) if isinstance(shape, Mesh) else 0
     if len(shape) != tile.points or faces != header.faces:
         raise FormatError(f"tile {tile.number} decodes to other counts than the file announces")
-    if member(record, "coder", str) != coder.ID:
-        raise UnsupportedError(f"this pcc does not know the coder '{record['coder']}'")
     layout = [
         (faces if column.role == "face" else len(shape), column.dtype) for column in header.columns
     ]
-    piece = Piece(shape, coder.decode(record["columns"], tile.data.get(COLUMNS, b""), layout))
+    if member(record, "coder", str) != coder.COLUMNS:
+        raise UnsupportedError(f"this pcc does not know the coder '{record['coder']}'")
+    data = tile.data.get(COLUMNS, b"")
+    piece = Piece(shape, coder.decode(record["columns"], data, layout, _voxels(shape)))
     if (record.get("bounds"), record.get("digest")) != (_bounds(shape), _digest(piece)):
         raise FormatError(
             f"tile {tile.number} does not decode to what was compressed: its digest is wrong"
@@ -170,6 +171,11 @@ def _decode_geometry(tile: Stored, header: Header, device: str) -> VoxelCloud | 
     if not isinstance(shape, Mesh if header.kind == "mesh" else VoxelCloud):
         raise FormatError(f"tile {tile.number} decodes to another kind of shape")
     return shape
+
+
+def _voxels(shape: VoxelCloud | Mesh) -> Array | None:
+    """Places that columns can be guessed from; the vertices of a mesh have no order of space."""
+    return shape.voxels if isinstance(shape, VoxelCloud) else None
 
 
 def _stored_size(payload: Payload) -> int:

@@ -25,6 +25,7 @@ from pcc_cli.tree.morton import morton_order
 
 Array = np.ndarray[Any, Any]
 
+GROUPS = {"rgb": ("red", "green", "blue")}  # attributes that go together
 TILE_POINTS = 2_000_000  # at most: a codec's memory is bounded, and processes can share the work
 
 
@@ -85,10 +86,12 @@ def without(
 ) -> PointCloud | Mesh:
     """`shape` without the attributes `drop`, or with those in `only` alone.
 
-    InputError for a name that no attribute has.
+    `rgb` stands for red, green and blue. InputError for a name that no attribute has.
     """
     faces = shape.face_attributes if isinstance(shape, Mesh) else {}
     names = {*shape.attributes, *faces}
+    drop = _spelled_out(drop, names)
+    only = None if only is None else _spelled_out(only, names)
     unknown = {*drop, *(only or ())} - names
     if unknown:
         have = f"it has {', '.join(sorted(names))}" if names else "it has none"
@@ -99,6 +102,12 @@ def without(
         return PointCloud(shape.points, kept, shape.source)
     kept_faces = {name: values for name, values in faces.items() if name not in gone}
     return Mesh(shape.points, shape.face_sizes, shape.face_indices, kept, kept_faces, shape.source)
+
+
+def _spelled_out(names: Collection[str], known: Collection[str]) -> set[str]:
+    """`names` with groups in place of their short names, unless an attribute is called so."""
+    groups = {name: GROUPS.get(name, (name,)) for name in names}
+    return {one for name, group in groups.items() for one in ((name,) if name in known else group)}
 
 
 def restore(header: Header, piece: Piece) -> PointCloud | Mesh:

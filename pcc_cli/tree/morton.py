@@ -32,6 +32,12 @@ def _interleave(x: Array, y: Array, z: Array) -> Array:
     return (_SPREAD[x] << 2) | (_SPREAD[y] << 1) | _SPREAD[z]
 
 
+def spread(cells: Array) -> Array:
+    """(n,) int64 codes of `cells` (n, 3), integers in 0 .. 2**21 - 1: 63 bits in one word."""
+    high, low = morton_codes(cells)
+    return (high << 3 * LOW_BITS) | low
+
+
 def morton_codes(voxels: Array) -> tuple[Array, Array]:
     """The (high, low) int64 codes of `voxels`, (n, 3) integers in 0 .. 2**32 - 1."""
     mask = (1 << LOW_BITS) - 1
