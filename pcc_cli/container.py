@@ -6,6 +6,7 @@ about itself is checked against what is there before it is believed.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import struct
@@ -28,6 +29,7 @@ _SECTION = struct.Struct("<4sBIQ")  # kind, flags, tile, data length
 _FOOTER = struct.Struct("<Q4s")  # offset of the index, end mark
 _CRC = struct.Struct("<I")
 _CRITICAL = 1
+Entry = tuple[str, int, int, int]  # kind, tile, offset and length of a section
 _KIND = re.compile(r"[A-Z0-9]{1,4}\Z")
 
 
@@ -113,6 +115,62 @@ def read(data: bytes, known: Collection[str] | None = None) -> tuple[dict[str, A
     if after != end:
         raise FormatError("damaged file: bytes between the index and the footer")
     return header, _understood(sections, known)
+
+
+class Reader:
+    """The header of a file, and its sections one at a time: only what is asked for is read.
+
+    stream : seekable
+    header : as `read` returns it
+    entries : (kind, tile, offset, length) of every section, in the order of the file
+
+    Header, index and footer are checked at once, errors as in `read`; a section is when it is read.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        size = stream.seek(0, io.SEEK_END)
+        start = self._bytes(0, _PREAMBLE.size)
+        length = _PREAMBLE.unpack(start)[3] if len(start) == _PREAMBLE.size else 0
+        room = _PREAMBLE.size + min(length, HEADER_LIMIT) + _CRC.size
+        self.header, first = _read_preamble(self._bytes(0, room))
+        tail = size - _FOOTER.size - _CRC.size
+        index_offset, _ = _read_footer(self._bytes(max(tail, 0), size))
+        if not first <= index_offset <= tail:
+            raise FormatError("damaged file: no index where the footer points")
+        index, after = _read_section(self._bytes(index_offset, tail), 0, tail - index_offset)
+        if after != tail - index_offset:
+            raise FormatError("damaged file: bytes between the index and the footer")
+        self.entries = _listed(index, first, index_offset)
+
+    def section(self, entry: Entry) -> Section:
+        """The section that `entry` of `entries` names."""
+        kind, tile, offset, length = entry
+        data = self._bytes(offset, offset + _SECTION.size + length + _CRC.size)
+        section, _ = _read_section(data, 0, len(data), offset)
+        if (section.kind, section.tile, len(section.data)) != (kind, tile, length):
+            raise FormatError("damaged file: the index does not list the sections of the file")
+        return section
+
+    def _bytes(self, start: int, end: int) -> bytes:
+        self._stream.seek(start)
+        return self._stream.read(end - start)
+
+
+def _listed(section: Section, start: int, end: int) -> list[Entry]:
+    """The entries of an index, which must fill the file from `start` to `end`."""
+    index = _Index()
+    entries = load_json(section.data, "the index")
+    for entry in entries if isinstance(entries, list) else []:
+        types = [type(part) for part in entry] if isinstance(entry, list) else []
+        if types != [str, int, int, int] or entry[2] != start or entry[3] < 0:
+            raise FormatError("damaged file: the index does not list the sections of the file")
+        index.add(*entry)
+        start += _SECTION.size + int(entry[3]) + _CRC.size
+    _check_index(section, index)
+    if start != end:
+        raise FormatError("damaged file: the index does not follow the last section")
+    return [(kind, tile, offset, length) for kind, tile, offset, length in entries]
 
 
 class _Index:
@@ -204,18 +262,22 @@ def _read_footer(data: bytes) -> tuple[int, int]:
     return index_offset, start
 
 
-def _read_section(data: bytes, start: int, limit: int) -> tuple[Section, int]:
-    """The section at `start`, which must end at `limit` or before, and the offset behind it."""
+def _read_section(data: bytes, start: int, limit: int, base: int = 0) -> tuple[Section, int]:
+    """The section at `start`, which must end at `limit` or before, and the offset behind it.
+
+    base : where `data` begins in the file
+    """
+    place = base + start
     if start + _SECTION.size + _CRC.size > limit:
-        raise FormatError(f"damaged file: no room for the section at byte {start}")
+        raise FormatError(f"damaged file: no room for the section at byte {place}")
     padded, flags, tile, length = _SECTION.unpack_from(data, start)
     begin = start + _SECTION.size
     if length > limit - begin - _CRC.size:
-        raise FormatError(f"damaged file: the section at byte {start} claims {length} bytes")
-    _check_crc(data, start, begin + length, f"the section at byte {start}")
+        raise FormatError(f"damaged file: the section at byte {place} claims {length} bytes")
+    _check_crc(data, start, begin + length, f"the section at byte {place}")
     kind = padded.decode("latin-1").rstrip(" ")
     if flags & ~_CRITICAL or not _KIND.match(kind):
-        raise FormatError(f"the section at byte {start} has a reserved flag or a bad kind")
+        raise FormatError(f"the section at byte {place} has a reserved flag or a bad kind")
     section = Section(kind, tile, data[begin : begin + length], bool(flags & _CRITICAL))
     return section, begin + length + _CRC.size
 

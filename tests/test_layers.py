@@ -40,10 +40,20 @@ ALLOWED = {
     "evaluation": LOWER | SUPPORT,
     "cli": LOWER | SUPPORT | TOP,
     "__main__": {"cli"},
-    "": {"api", "formats"},  # the package itself, on first use
+    "dczfile": BASE | SPINE | {"container", "grid"},
+    "scripting": BASE | SPINE | {"container", "dczfile", "formats"},
+    "": {"errors", "geometry", "api", "spine", "dczfile", "scripting"},  # on first use
 }
 TORCH_FREE = BASE | PLAIN | {"attributes", "spine"}
-LAZY_TORCH = {"api", "cli", "", "__main__", *SUPPORT}  # import it inside functions only
+LAZY_TORCH = {
+    "api",
+    "dczfile",
+    "scripting",
+    "cli",
+    "",
+    "__main__",
+    *SUPPORT,
+}  # import it inside functions only
 
 
 def modules() -> dict[str, Path]:

@@ -115,10 +115,7 @@ def open_tile(number: int, sections: Sequence[Section], header: Header) -> Store
     found = {section.kind: section.data for section in sections}
     if RECORD not in found:
         raise FormatError(f"tile {number} has no description")
-    record = load_json(found.pop(RECORD), f"the description of tile {number}")
-    integer(record, "points", 0, POINTS_LIMIT[header.kind])
-    for name, kind in (("codec", str), ("config", dict), ("meta", dict), ("digest", str)):
-        member(record, name, kind)
+    record = _described(number, found.pop(RECORD), header)
     streams = member(record, "streams", list)
     if not all(isinstance(name, str) and name in found for name in streams):
         raise FormatError(f"tile {number} lacks one of its streams")
@@ -132,6 +129,22 @@ def open_tile(number: int, sections: Sequence[Section], header: Header) -> Store
     if len(sizes) != len(header.columns):
         raise FormatError(f"tile {number} has {len(sizes)} columns, not {len(header.columns)}")
     return Stored(number, record, found)
+
+
+def described(number: int, section: Section, header: Header) -> Stored:
+    """The tile whose first section is `section`, without anything that could be decoded."""
+    if section.kind != RECORD:
+        raise FormatError(f"tile {number} has no description")
+    return Stored(number, _described(number, section.data, header), {})
+
+
+def _described(number: int, data: bytes, header: Header) -> dict[str, Any]:
+    """The description of a tile, its members checked that stand for themselves."""
+    record: dict[str, Any] = load_json(data, f"the description of tile {number}")
+    integer(record, "points", 0, POINTS_LIMIT[header.kind])
+    for name, kind in (("codec", str), ("config", dict), ("meta", dict), ("digest", str)):
+        member(record, name, kind)
+    return record
 
 
 def unknown(section: Section) -> UnsupportedError:

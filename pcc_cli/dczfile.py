@@ -1,0 +1,263 @@
+"""A .dcz file that is read in parts: its header at once, a tile when something of it is asked for.
+
+A tile is decoded as a whole, its digest checked; the last one is kept, so that its points and then
+its attributes cost one decoding. `DczFile.read` gives everything, checked as `decompress` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from pcc_cli import api, container
+from pcc_cli import grid as grids
+from pcc_cli.errors import FormatError, InputError
+from pcc_cli.geometry import Array, Mesh, PointCloud
+from pcc_cli.spine import tile as tiles
+from pcc_cli.spine import tiling
+from pcc_cli.spine.header import Header
+
+
+class Attributes(Mapping[str, Array]):
+    """Columns by name; one is decoded when it is taken. Names cost nothing."""
+
+    def __init__(self, names: Sequence[str], load: Callable[[str], Array]) -> None:
+        self._names = names
+        self._load = load
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._names:
+            raise KeyError(f"no attribute '{name}'; there are {', '.join(self._names) or 'none'}")
+        return self._load(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return f"<attributes {', '.join(self._names)}>"
+
+
+class Tile:
+    """One tile of a `DczFile`: neighbouring points, at most two million.
+
+    count : its points
+    bounds : (2, 3) least and greatest coordinates, as the file describes them; None of a mesh
+    """
+
+    def __init__(self, file: DczFile, number: int, stored: tiles.Stored) -> None:
+        self._file = file
+        self._number = number
+        self._stored = stored
+        self.count = stored.points
+        self.bounds = _bounds(stored.record.get("bounds"), file.header)
+
+    def points(self) -> Array:
+        """(n, 3) coordinates, in the order of the file."""
+        return self.read().points
+
+    @property
+    def attributes(self) -> Attributes:
+        """Columns (n,), in the same order."""
+        return Attributes(self._file.names, lambda name: self.read().attributes[name])
+
+    def read(self) -> PointCloud | Mesh:
+        """The points and all attributes."""
+        return self._file._decoded(self._number)[0]
+
+    def touches(self, low: Array, high: Array) -> bool:
+        """Whether the bounds meet the box from `low` to `high`, (3,) each."""
+        if self.bounds is None:
+            return self.count > 0
+        return bool((self.bounds[0] <= high).all() and (self.bounds[1] >= low).all())
+
+    def __repr__(self) -> str:
+        return f"<tile {self._number}, {self.count:,} points>"
+
+
+class DczFile:
+    """An open .dcz file; `pcc_cli.open` makes one. Close it, or use it in a `with` statement.
+
+    kind : "points" or "mesh"
+    count, faces : points or vertices, and faces, of the whole file
+    dtype : of the coordinates; None of a mesh that is not decoded yet
+    names : of the attributes
+    source : what is known of the file that was compressed
+    tiles : the tiles, which are described but not decoded
+
+    FormatError when what is read is damaged, UnsupportedError when it needs a newer pcc, ModelError
+    when it needs a model that is not there.
+    """
+
+    def __init__(self, stream: BinaryIO, device: str = "auto") -> None:
+        self._stream = stream
+        self._device = device
+        self._reader = container.Reader(stream)
+        self.header = Header.from_json(self._reader.header)
+        self.kind = self.header.kind
+        self.count = self.header.count
+        self.faces = self.header.faces
+        self.source = self.header.source
+        self.dtype = np.dtype(self.header.grid.dtype) if self.header.grid else None
+        self.names = [column.name for column in self.header.columns if column.role == "point"]
+        self.tiles: Sequence[Tile] = _Tiles(self)
+        self._entries: dict[int, list[container.Entry]] = {}
+        for entry in self._reader.entries:
+            self._entries.setdefault(entry[1], []).append(entry)
+        if set(self._entries) - {container.WHOLE_FILE} != set(range(self.header.tiles)):
+            raise FormatError("the tiles of the file do not add up to what its header says")
+        self._last: tuple[int, tuple[PointCloud | Mesh, Array | None]] | None = None
+
+    def __enter__(self) -> DczFile:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file below; nothing more can be decoded."""
+        self._last = None
+        self._stream.close()
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __repr__(self) -> str:
+        return f"<DczFile, {self.kind}, {self.count:,} points in {len(self.tiles)} tiles>"
+
+    @property
+    def bounds(self) -> Array | None:
+        """(2, 3) least and greatest coordinates; None of a mesh, or without points."""
+        boxes = [tile.bounds for tile in self.tiles]
+        known = [box for box in boxes if box is not None]
+        if not known:
+            return None
+        lows, highs = np.stack(known).swapaxes(0, 1)
+        return np.stack([lows.min(axis=0), highs.max(axis=0)])
+
+    @property
+    def attributes(self) -> Attributes:
+        """Columns (n,) of the whole file, in the order of `points`."""
+        return Attributes(self.names, self._column)
+
+    def points(self) -> Array:
+        """(n, 3) coordinates of the whole file, in the order of `decompress`."""
+        return self._joined(lambda shape: shape.points, np.empty((0, 3), self.dtype))
+
+    def read(self) -> PointCloud | Mesh:
+        """Everything, with the digest of the whole file checked, too."""
+        self._stream.seek(0)
+        return api.decompress(self._stream.read(), self._device)
+
+    def crop(self, low: Sequence[float], high: Sequence[float]) -> PointCloud:
+        """The points with low <= point <= high on every axis, with their attributes.
+
+        Only the tiles that meet the box are read and decoded. InputError for a mesh, or for
+        corners that are not three numbers each.
+        """
+        if self.kind != "points":
+            raise InputError("only point clouds can be cropped; this file holds a mesh")
+        corners = np.array([low, high], np.float64) if len(low) == len(high) == 3 else None
+        if corners is None or np.isnan(corners).any():
+            raise InputError("a region needs two corners of three numbers each")
+        found = [self._cropped(tile, *corners) for tile in self.tiles if tile.touches(*corners)]
+        parts = [part for part, _ in found] or [self._nothing()]
+        cloud = PointCloud(
+            np.concatenate([part.points for part in parts]),
+            {n: np.concatenate([p.attributes[n] for p in parts]) for n in self.names},
+            {name: value for name, value in self.source.items() if name != "ordered"},
+        )
+        rows = [row for _, row in found if row is not None]
+        return _taken(cloud, np.argsort(np.concatenate(rows))) if rows else cloud
+
+    def _cropped(self, tile: Tile, low: Array, high: Array) -> tuple[PointCloud, Array | None]:
+        cloud, row = self._decoded(tile._number)
+        assert isinstance(cloud, PointCloud)
+        inside: Array = np.logical_and.reduce((cloud.points >= low) & (cloud.points <= high), 1)
+        return _taken(cloud, inside), None if row is None else row[inside]
+
+    def _nothing(self) -> PointCloud:
+        types = {c.name: c.dtype for c in self.header.columns if c.role == "point"}
+        columns = {name: np.empty(0, dtype) for name, dtype in types.items()}
+        return PointCloud(np.empty((0, 3), self.dtype), columns)
+
+    def _column(self, name: str) -> Array:
+        dtype = next(c.dtype for c in self.header.columns if (c.name, c.role) == (name, "point"))
+        return self._joined(lambda shape: shape.attributes[name], np.empty(0, dtype))
+
+    def _joined(self, take: Callable[[PointCloud | Mesh], Array], nothing: Array) -> Array:
+        """What `take` finds in every tile, in the order of the points."""
+        parts, rows = [], []
+        for number in range(self.header.tiles):
+            shape, row = self._decoded(number)
+            parts.append(take(shape))
+            rows += [] if row is None else [row]
+        whole = np.concatenate(parts) if parts else nothing
+        return whole[np.argsort(np.concatenate(rows))] if rows else whole
+
+    def _stored(self, number: int) -> tiles.Stored:
+        sections = [self._reader.section(entry) for entry in self._entries[number]]
+        return tiles.open_tile(number, sections, self.header)
+
+    def _described(self, number: int) -> tiles.Stored:
+        """A tile without the bytes of its streams."""
+        head = self._reader.section(self._entries[number][0])
+        return tiles.described(number, head, self.header)
+
+    def _decoded(self, number: int) -> tuple[PointCloud | Mesh, Array | None]:
+        """What a tile holds, and the row of each point in the source if the file says it."""
+        if self._last is None or self._last[0] != number:
+            piece = tiles.decode(self._stored(number), self.header, self._device)
+            roles = [column.role for column in self.header.columns]
+            row = piece.columns[roles.index("order")] if "order" in roles else None
+            self._last = number, (tiling.restore(self.header, piece), row)
+        return self._last[1]
+
+
+class _Tiles(Sequence[Tile]):
+    """The tiles of a file, described one at a time."""
+
+    def __init__(self, file: DczFile) -> None:
+        self._file = file
+
+    def __len__(self) -> int:
+        return self._file.header.tiles
+
+    def __getitem__(self, number: Any) -> Any:
+        if isinstance(number, slice):
+            return [self[i] for i in range(*number.indices(len(self)))]
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"tile {number} of {len(self)}")
+        number %= len(self)
+        return Tile(self._file, number, self._file._described(number))
+
+
+def _taken(cloud: PointCloud, rows: Array) -> PointCloud:
+    columns = {name: values[rows] for name, values in cloud.attributes.items()}
+    return replace(cloud, points=cloud.points[rows], attributes=columns)
+
+
+def _bounds(record: Any, header: Header) -> Array | None:
+    """The coordinates of the corner voxels in the description of a tile."""
+    if record is None or header.grid is None:
+        return None
+    voxels = np.array(record, dtype=object)
+    if voxels.shape != (2, 3) or not all(type(v) is int and 0 <= v < 1 << 32 for v in voxels.flat):
+        raise FormatError("the bounds of a tile are not two voxels")
+    residual = None
+    if header.grid.residual is not None:  # unknown before decoding: the least and the greatest
+        low_bits = header.grid.residual == "low_bits"
+        kind, most = ("uint32", (1 << 32) - 1) if low_bits else ("uint8", 0)
+        residual = np.repeat(np.array([[0], [most]], kind), 3, axis=1)
+    return grids.restore(voxels.astype(np.int64), header.grid, residual)
