@@ -6,6 +6,7 @@ its attributes cost one decoding. `DczFile.read` gives everything, checked as `d
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -17,9 +18,10 @@ from pcc_cli import api, container
 from pcc_cli import grid as grids
 from pcc_cli.errors import FormatError, InputError
 from pcc_cli.geometry import Array, Mesh, PointCloud
+from pcc_cli.spine import origin, tiling
 from pcc_cli.spine import tile as tiles
-from pcc_cli.spine import tiling
 from pcc_cli.spine.header import Header
+from pcc_cli.spine.report import grid_text
 
 
 class Attributes(Mapping[str, Array]):
@@ -48,6 +50,7 @@ class Tile:
     """One tile of a `DczFile`: neighbouring points, at most two million.
 
     count : its points
+    codec : id of its codec
     bounds : (2, 3) least and greatest coordinates, as the file describes them; None of a mesh
     """
 
@@ -56,6 +59,7 @@ class Tile:
         self._number = number
         self._stored = stored
         self.count = stored.points
+        self.codec: str = stored.record["codec"]
         self.bounds = _bounds(stored.record.get("bounds"), file.header)
 
     def points(self) -> Array:
@@ -99,7 +103,9 @@ class DczFile:
         self._stream = stream
         self._device = device
         self._reader = container.Reader(stream)
-        self.header = Header.from_json(self._reader.header)
+        header = Header.from_json(self._reader.header)
+        source = origin.join(header.source, self._section_of_file(origin.KIND))
+        self.header = replace(header, source=source)
         self.kind = self.header.kind
         self.count = self.header.count
         self.faces = self.header.faces
@@ -113,6 +119,18 @@ class DczFile:
         if set(self._entries) - {container.WHOLE_FILE} != set(range(self.header.tiles)):
             raise FormatError("the tiles of the file do not add up to what its header says")
         self._last: tuple[int, tuple[PointCloud | Mesh, Array | None]] | None = None
+
+    def _section_of_file(self, wanted: str) -> bytes | None:
+        """The data of a section of the whole file; UnsupportedError for one that is unknown."""
+        found = None
+        for entry in self._reader.entries:
+            if entry[1] == container.WHOLE_FILE and entry[0] != api.DIGEST:
+                section = self._reader.section(entry)
+                if section.kind == wanted:
+                    found = section.data
+                elif section.critical:
+                    raise tiles.unknown(section)
+        return found
 
     def __enter__(self) -> DczFile:
         return self
@@ -135,6 +153,21 @@ class DczFile:
 
     def __repr__(self) -> str:
         return f"<DczFile, {self.kind}, {self.count:,} points in {len(self.tiles)} tiles>"
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the file."""
+        return self._stream.seek(0, io.SEEK_END)
+
+    @property
+    def grid_text(self) -> str:
+        """How the coordinates are kept, in words."""
+        return grid_text(self.header)
+
+    @property
+    def codecs(self) -> list[str]:
+        """Ids of the codecs of all tiles."""
+        return sorted({tile.codec for tile in self.tiles})
 
     @property
     def bounds(self) -> Array | None:

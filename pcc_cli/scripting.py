@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
@@ -20,7 +21,7 @@ from pcc_cli.geometry import Array, Mesh, PointCloud
 from pcc_cli.spine.report import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 Name: TypeAlias = "str | os.PathLike[str]"
 Source: TypeAlias = "Name | bytes | BinaryIO"
@@ -30,10 +31,15 @@ Shape: TypeAlias = "PointCloud | Mesh | Array"
 SUFFIX = ".dcz"
 
 
-def read(source: Source, *, format: str | None = None) -> PointCloud | Mesh:
+def read(
+    source: Source, *, format: str | None = None, fields: Sequence[str] | None = None
+) -> PointCloud | Mesh:
     """The shape in a 3D file of any format that pcc reads, .dcz among them.
 
     format : such as "ply" or "xyz", where neither the content nor a name says it
+    fields : names of the columns, for formats that do not store them
+
+    What was guessed or left out is a UserWarning.
 
     >>> cloud = pcc_cli.read("scan.ply")
     >>> cloud.points.shape, cloud.points.dtype, sorted(cloud.attributes)
@@ -42,8 +48,7 @@ def read(source: Source, *, format: str | None = None) -> PointCloud | Mesh:
     data = _bytes(source)
     if data.startswith(container.MAGIC):
         return api.decompress(data)
-    name = _name(source)
-    return formats.read(data, name if format is None else f"{name}.{format.lstrip('.')}")
+    return formats.read(data, _name(source), _warn, fields, _suffix(format))
 
 
 def write(target: Target, shape: Shape, *, format: str | None = None) -> None:
@@ -51,14 +56,15 @@ def write(target: Target, shape: Shape, *, format: str | None = None) -> None:
 
     An existing file is replaced, in one step when the new one is complete. An array (n, 3) stands
     for a cloud without attributes. `compress_to` writes .dcz files, and so does this by default.
+    What the format cannot hold is a UserWarning.
 
     >>> pcc_cli.write("copy.ply", pcc_cli.PointCloud(np.eye(3), {"ring": np.arange(3)}))
     """
-    suffix = f".{format.lstrip('.')}" if format else formats.suffix_of(_name(target))
+    suffix = _suffix(format) or formats.suffix_of(_name(target))
     if suffix == SUFFIX:
         compress_to(target, shape)
         return
-    data = formats.write(suffix, _shape(shape))
+    data = formats.write(suffix, _shape(shape), _warn)
     with _writing(target) as stream:
         stream.write(data)
 
@@ -121,6 +127,14 @@ def open(source: Source, *, device: str = "auto") -> DczFile:
         if stream is not source:
             stream.close()
         raise
+
+
+def _suffix(format: str | None) -> str | None:
+    return f".{format.lower().lstrip('.')}" if format else None
+
+
+def _warn(note: str) -> None:
+    warnings.warn(note, stacklevel=4)
 
 
 def _bytes(source: Source) -> bytes:

@@ -38,7 +38,7 @@ ALLOWED = {
     "parallel.distributed": LOWER,  # of training alone, so it may load torch at once
     "training": LOWER | SUPPORT,
     "evaluation": LOWER | SUPPORT,
-    "cli": LOWER | SUPPORT | TOP,
+    "cli": LOWER | SUPPORT | TOP | {"dczfile", "scripting"},
     "__main__": {"cli"},
     "dczfile": BASE | SPINE | {"container", "grid"},
     "scripting": BASE | SPINE | {"container", "dczfile", "formats"},

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from pcc_cli import locations
 from pcc_cli.cli import each, files, options
@@ -12,13 +16,33 @@ from pcc_cli.cli.console import Console, Progress, passage, remarks
 from pcc_cli.cli.files import Pair
 from pcc_cli.errors import PccError
 
+if TYPE_CHECKING:
+    from pcc_cli.geometry import Mesh, PointCloud
+
 SUFFIX = ".dcz"
+
+
+def _box(text: str) -> tuple[float, ...]:
+    """Six numbers, the corners of a box."""
+    with suppress(ValueError):
+        numbers = tuple(float(part) for part in text.split(","))
+        if len(numbers) == 6 and all(a <= b for a, b in zip(numbers[:3], numbers[3:], strict=True)):
+            return numbers
+    message = f"'{text}' is not a least and a greatest corner, x,y,z,x,y,z"
+    raise typer.BadParameter(message, param_hint="--region")
 
 
 def decompress(
     inputs: options.Inputs,
     output: options.Output = None,
     format: options.Format = None,
+    region: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,Y,Z,X,Y,Z",
+            help="Only the points of a box: its least and its greatest corner.",
+        ),
+    ] = None,
     device: options.Device = options.DeviceChoice.auto,
     recursive: options.Recursive = False,
     skip_existing: options.SkipExisting = False,
@@ -33,7 +57,8 @@ def decompress(
 
     scan.ply.dcz becomes scan.ply beside it; scan.dcz too, by the format that its source had. The
     suffix of -o, or --format, chooses another one; what that cannot hold is said. The result is
-    checked against the digest in the file: a wrong one is never written.
+    checked against the digest in the file: a wrong one is never written. With --region only those
+    tiles of a large file are read and decoded that meet the box.
 
     \b
     Examples:
@@ -41,18 +66,19 @@ def decompress(
       pcc decompress packed/ -o scans/ --jobs 4
       pcc decompress scan.las.dcz -o scan.ply
       pcc decompress - --format ply < scan.dcz > scan.ply
+      pcc decompress scan.dcz --region=-5,-5,0,5,5,2 -o part.ply
     """
     console = Console(quiet=quiet, verbose=verbose, debug=debug, json=json)
     wanted = options.suffix(format)
     name = partial(_unpacked_name, wanted=wanted)
     pairs = files.plan(inputs, output, name=name, suffixes={SUFFIX}, recursive=recursive)
-    task = _Task(wanted, device.value, force)
+    task = _Task(wanted, _box(region) if region else None, device.value, force)
     each.run(console, pairs, task, partial(_tell, console), jobs, skip_existing)
 
 
 def _unpacked_name(path: str, wanted: str | None) -> str:
     """The name without .dcz, and with the suffix of the format of the result."""
-    from pcc_cli import api, formats
+    from pcc_cli import formats, scripting
 
     name = locations.base_name(path)
     name = name[: -len(SUFFIX)] if name.lower().endswith(SUFFIX) else name
@@ -63,28 +89,27 @@ def _unpacked_name(path: str, wanted: str | None) -> str:
     if wanted is not None:
         return (name[: -len(suffix)] if known else name) + wanted
     try:
-        return name + formats.suffix_for(api.inspect(files.read(path))["source"])
+        with scripting.open(path) as file:
+            return name + formats.suffix_for(file.source)
     except PccError:
         return name  # the error comes again, and is reported, when the file is decompressed
 
 
 @dataclass(frozen=True)
 class _Task:
-    """Decompresses one file."""
+    """Decompresses one file, or a region of it."""
 
     wanted: str | None
+    region: tuple[float, ...] | None
     device: str
     force: bool
 
     def __call__(self, pair: Pair, progress: Progress) -> each.Record:
-        from pcc_cli import api, formats
+        from pcc_cli import formats
 
         started = time.monotonic()
-        data = files.read(pair.source)
-        record = api.inspect(data)
-        files.refuse(pair, force=self.force)
-        shape = api.decompress(data, self.device, progress)
-        suffix = self.wanted or formats.suffix_of(pair.target)
+        shape, about = self._region(pair) if self.region else self._whole(pair, progress)
+        suffix = self.wanted or formats.suffix_of(locations.shown(pair.target))
         notes: list[str] = []
         result = formats.write(suffix or formats.suffix_for(shape.source), shape, notes.append)
         with files.writing(pair, force=self.force) as stream:
@@ -92,17 +117,43 @@ class _Task:
         return {
             "input": pair.source,
             "output": pair.target,
+            "points": len(shape),
+            **about,
+            "bytes_out": len(result),
+            "notes": notes,
+            "seconds": round(time.monotonic() - started, 3),
+        }
+
+    def _whole(self, pair: Pair, progress: Progress) -> tuple[PointCloud | Mesh, each.Record]:
+        from pcc_cli import api
+
+        data = files.read(pair.source)
+        record = api.inspect(data)
+        files.refuse(pair, force=self.force)
+        return api.decompress(data, self.device, progress), {
             "kind": record["kind"],
-            "points": record["count"],
             "faces": record["faces"],
             "grid": record["grid_text"],
             "codecs": sorted({tile["codec"] for tile in record["tiles"]}),
             "bytes_in": len(data),
-            "bytes_out": len(result),
             "bits_per_point": record["bits_per_point"],
-            "notes": notes,
-            "seconds": round(time.monotonic() - started, 3),
         }
+
+    def _region(self, pair: Pair) -> tuple[PointCloud, each.Record]:
+        from pcc_cli import scripting
+
+        assert self.region
+        files.refuse(pair, force=self.force)
+        source = files.read(pair.source) if pair.source == files.PIPE else pair.source
+        with scripting.open(source, device=self.device) as file:
+            return file.crop(self.region[:3], self.region[3:]), {
+                "kind": file.kind,
+                "faces": 0,
+                "grid": file.grid_text,
+                "codecs": file.codecs,
+                "bytes_in": file.size_bytes,
+                "bits_per_point": 8 * file.size_bytes / max(file.count, 1),
+            }
 
 
 def _tell(console: Console, record: each.Record) -> None:

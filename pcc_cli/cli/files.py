@@ -157,16 +157,6 @@ def read(source: str) -> bytes:
     return _piped_in() if source == PIPE else locations.read(source)
 
 
-@contextmanager
-def opened(source: str) -> Iterator[BinaryIO | bytes]:
-    """A file that need not be read as a whole; of standard input all bytes. Raises InputError."""
-    if source == PIPE:
-        yield _piped_in()
-        return
-    with locations.open_file(source) as stream:
-        yield stream
-
-
 def _piped_in() -> bytes:
     if sys.stdin is None or sys.stdin.isatty():
         raise InputError("standard input is a terminal; pipe a file into pcc or name one")
