@@ -27,7 +27,7 @@ Record = dict[str, Any]
 # On disk, for ever; another way to code columns is another id.
 COLUMNS, NEIGHBOURS = "columns.1", "neighbours.1"
 LEAST = 64  # points that can tell something of each other
-ALIKE = 0.3  # correlation of differences from which on a column is a guide to the next
+ALIKE = 0.25  # correlation of differences from which on a column is a guide to the next
 RANKS, RESTS = np.dtype("<u4"), np.dtype("<i4")
 _MEMBER = 12  # bytes of a member of a description, about
 _RECORD = 48  # bytes that a description by neighbours is longer than one by columns
@@ -172,9 +172,15 @@ def _chains(values: Sequence[Array], points: int) -> list[list[int]]:
 
 
 def _resemble(one: Array, other: Array) -> bool:
-    """Whether differences from point to point go together."""
+    """Whether differences from point to point go together; large ones, at edges, count no more
+    than those of average size."""
+    one, other = (np.clip(steps, -size, size) for steps in (one, other) for size in [_size(steps)])
     scale = float(np.sqrt((one @ one) * (other @ other)))
     return abs(float(one @ other)) > ALIKE * scale
+
+
+def _size(steps: Array) -> float:
+    return float(np.abs(steps).mean())
 
 
 def _encode_chain(
