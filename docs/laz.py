@@ -4,7 +4,7 @@
 
 Each file is compressed by `pcc compress`, decoded in another process and compared with the source,
 coordinates and every field. LAZ is written by laspy and lazrs, once in the order that pcc gives
-back and once in that of the file, and without the VLRs, which a .dcz file does not keep yet.
+back and once in that of the file, without the VLRs, which a .dcz file keeps.
 """
 
 from __future__ import annotations
