@@ -39,9 +39,8 @@ def ask(do: str, folder: Path) -> Cost:
     if told.exists():
         raise PccError(f"{do}: {told.read_text('utf-8')}")
     if done.returncode:
-        raise PccError(
-            f"{do}: its process ended with exit code {done.returncode}, perhaps for lack of memory"
-        )
+        last = process.last_line(done.stderr.decode("utf-8", "replace"))
+        raise PccError(f"{do}: its process ended with exit code {done.returncode}: {last}")
     return Cost(**exchange.read_json(folder / COST))
 
 

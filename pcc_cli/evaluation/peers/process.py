@@ -17,7 +17,6 @@ from pathlib import Path
 from pcc_cli.errors import PccError, UnsupportedError
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
-LIMIT_S = 3600.0
 
 
 @dataclass
@@ -79,18 +78,18 @@ def run(argv: Sequence[str], codes: Collection[int] = (0,)) -> str:
             [sys.executable, "-I", "-S", str(LAUNCHER), str(report), *argv],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=LIMIT_S,
         )
         text = done.stdout.decode("utf-8", "replace")
         if not report.exists():
-            raise PccError(f"{argv[0]} could not be run: {_last(text)}")
+            raise PccError(f"{argv[0]} could not be run: {last_line(text)}")
         usage = json.loads(report.read_text("utf-8"))
     if usage["code"] not in codes:
-        raise PccError(f"{argv[0]} failed with exit code {usage['code']}: {_last(text)}")
+        raise PccError(f"{argv[0]} failed with exit code {usage['code']}: {last_line(text)}")
     charge(Usage(1, usage["seconds"], usage["mb"]))
     return text
 
 
-def _last(text: str) -> str:
+def last_line(text: str) -> str:
+    """The last line that says something, of what a program printed."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else "it said nothing"
