@@ -260,7 +260,7 @@ def test_a_missing_program_costs_its_rows_alone(
 def test_a_worker_that_dies_is_an_error(tmp_path: Path) -> None:
     worker.prepare(tmp_path, Dcz("plain.1"), dense_cloud())
     (tmp_path / worker.SHAPE).write_bytes(b"no shape")
-    with pytest.raises(PccError, match="encode: its process ended with exit code 1: .*pickled"):
+    with pytest.raises(PccError, match=r"encode: its process ended with exit code 1: .*pickled"):
         worker.ask(worker.ENCODE, tmp_path)
 
 
