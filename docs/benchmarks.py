@@ -133,7 +133,7 @@ def lossy(rows: list[Row]) -> Iterator[str]:
             ]
             for _, group in cases(rows)
             for row in group
-            if not row.lossless
+            if not row.lossless and row.setting != "lossless"  # Draco merges duplicates
         ),
     )
 
