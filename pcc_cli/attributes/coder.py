@@ -41,8 +41,9 @@ def encode(values: Sequence[Array], voxels: Array | None = None) -> tuple[list[R
     """
     stored = [_encode_plainly(values, place) for place in range(len(values))]
     if voxels is not None and len(voxels) >= LEAST:
-        stages = list(detail.stages(voxels))
-        for places in _chains(values, len(voxels)):
+        chains = list(_chains(values, len(voxels)))
+        stages = list(detail.stages(voxels)) if chains else []
+        for places in chains:
             rivals = _encode_chain([values[place] for place in places], stages)
             size = sum(len(stored[place][1]) for place in places)
             if sum(len(data) + _RECORD for _, data in rivals) < size:

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -30,7 +32,7 @@ from pcc_cli.nn.layers import (
 from pcc_cli.nn.quantizers import ACTIVATION_MAX, WEIGHT_MAX
 
 BACKENDS = ("int8", "float32", "float64")
-_CHUNK = 2048
+_CHUNK = 4096
 _CHUNK_CUDA = 1 << 17
 _TRIAL_ROWS = 1024
 
@@ -129,6 +131,12 @@ def choose_backend(layers: dict[str, IntegerLayer], device: torch.device) -> str
     return min(exact, key=lambda backend: _seconds(backend, largest, device))
 
 
+@lru_cache(maxsize=1)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads whose torch operations use no further ones."""
+    return ThreadPoolExecutor(threads, "pcc", torch.set_num_threads, (1,))
+
+
 class IntegerLayers:
     """See the module; `backend` None means the fastest that passes its self-check.
 
@@ -191,18 +199,45 @@ class IntegerLayers:
         layer = self._layers[name]
         source = padded(x) if near and near.features else x
         out = torch.empty(len(x), layer.weight.shape[1], dtype=torch.uint8, device=self.device)
-        for rows in self.chunks(len(x)):
+
+        def fill(rows: slice) -> None:
             y = self._sums(name, source, near, rows)
             y = torch.addcmul(layer.bias, y, layer.multiplier)
             if skip is not None:
                 y += skip[rows].to(torch.int32) << layer.shift
             out[rows] = (y >> layer.shift).clamp_(0, ACTIVATION_MAX)
+
+        self._for_chunks(fill, len(x))
         return out
 
     def logits(self, name: str, x: Tensor) -> Tensor:
         layer = self._layers[name]
-        sums = self._sums(name, x, None, slice(None))
-        return ((sums * layer.multiplier + layer.bias) >> layer.shift).squeeze(1)
+        out = torch.empty(len(x), dtype=torch.int32, device=self.device)
+
+        def fill(rows: slice) -> None:
+            y = self._sums(name, x, None, rows) * layer.multiplier + layer.bias
+            out[rows] = (y >> layer.shift).squeeze(1)
+
+        self._for_chunks(fill, len(x))
+        return out
+
+    def _for_chunks(self, fill: Callable[[slice], None], rows: int) -> None:
+        """Calls `fill` for all chunks of `rows`: on a CPU as many at once as torch has threads.
+
+        torch itself would share out every operation of a chunk, and wait for its threads each
+        time: slower than one thread on a busy machine.
+        """
+        chunks, threads = list(self.chunks(rows)), torch.get_num_threads()
+
+        def fill_share(first: int) -> None:
+            for chunk in chunks[first::threads]:
+                fill(chunk)
+
+        if self.device.type == "cpu" and threads > 1 and len(chunks) > 1:
+            list(_pool(threads).map(fill_share, range(threads)))
+        else:
+            for chunk in chunks:
+                fill(chunk)
 
     def chunks(self, rows: int) -> Iterator[slice]:
         size = _CHUNK_CUDA if self.device.type == "cuda" else _CHUNK
