@@ -24,11 +24,7 @@ from torch import Tensor
 
 from pcc_cli.errors import DeviceError
 from pcc_cli.exact.quantize import IntegerLayer, accumulator_bound, check_bounds
-from pcc_cli.nn.layers import (
-    Neighbourhood,
-    gathered,
-    padded,
-)
+from pcc_cli.nn.layers import Neighbourhood, gathered, padded
 from pcc_cli.nn.quantizers import ACTIVATION_MAX, WEIGHT_MAX
 
 BACKENDS = ("int8", "float32", "float64")
