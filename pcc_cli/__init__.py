@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pcc_cli.api import Options
     from pcc_cli.dczfile import DczFile
     from pcc_cli.errors import PccError
-    from pcc_cli.geometry import Mesh, PointCloud
+    from pcc_cli.geometry import Mesh, PointCloud, Volume
     from pcc_cli.scripting import compress, compress_to, decompress, open, read, write
     from pcc_cli.spine.report import Report
 
@@ -25,6 +25,7 @@ _HOMES = {
     "PccError": "errors",
     "PointCloud": "geometry",
     "Report": "spine.report",
+    "Volume": "geometry",
 }  # all else is in `scripting`
 __all__ = [
     "DczFile",
@@ -33,6 +34,7 @@ __all__ = [
     "PccError",
     "PointCloud",
     "Report",
+    "Volume",
     "compress",
     "compress_to",
     "decompress",

@@ -10,30 +10,26 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
 
 from pcc_cli import codecs, container
-from pcc_cli.codecs.base import Codec
+from pcc_cli.codecs import settings
+from pcc_cli.codecs.base import Codec, Progress, silent
 from pcc_cli.container import WHOLE_FILE, Section
-from pcc_cli.errors import FormatError
-from pcc_cli.geometry import Mesh, PointCloud
+from pcc_cli.errors import FormatError, InputError
+from pcc_cli.geometry import Mesh, Volume, Whole
 from pcc_cli.grid import fit
 from pcc_cli.spine import invalid, origin, tile, tiling
-from pcc_cli.spine.digest import Digest, arrays_of
+from pcc_cli.spine.digest import Digest
 from pcc_cli.spine.header import Header
 from pcc_cli.spine.report import Report, Tally, grid_text
 
-Progress = Callable[[float, str], None]  # part of the work that is done (0 to 1), what is next
-
 DIGEST = "HASH"  # kind of the section with the digest of the whole shape
 FALLBACK = "plain.1"
-
-
-def _silent(done: float, label: str) -> None:
-    """No progress is shown."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,7 @@ class Options:
     """What a caller may choose.
 
     codec : name or id; None: the default for the kind of shape
-    model : trained model of the codec; None: its default
+    settings : of the codec, by name, such as {"model": "occupancy-1"}; text for a value will do
     step, bits, lossless : the grid of float coordinates, at most one of the three (`grid.fit`)
     drop, only : attributes to leave out, or the only ones to keep
     keep_order : store the order of the points, too
@@ -51,7 +47,7 @@ class Options:
     """
 
     codec: str | None = None
-    model: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     step: float | None = None
     bits: int | None = None
     lossless: bool = False
@@ -65,9 +61,9 @@ class Options:
 
 def compress_to(
     stream: BinaryIO,
-    shape: PointCloud | Mesh,
+    shape: Whole,
     options: Options | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Report:
     """Write `shape` as a .dcz file to `stream`, front to back, and report on it.
 
@@ -76,8 +72,9 @@ def compress_to(
     """
     options = options or Options()
     contenders = _contenders(shape, options)
+    lossless = contenders[0].lossless
     progress(0.0, "grid")
-    split = _split(tiling.without(shape, options.drop, options.only), options)
+    split = _split(tiling.without(shape, options.drop, options.only), options, lossless)
     tally = Tally(split.header)
     source, extra = origin.split(split.header.source)
     header = replace(split.header, source=source)
@@ -89,16 +86,14 @@ def compress_to(
     return tally.report(bytes_out, split.max_error, device, notes)
 
 
-def compress(shape: PointCloud | Mesh, options: Options | None = None) -> bytes:
+def compress(shape: Whole, options: Options | None = None) -> bytes:
     """The bytes of a .dcz file that holds `shape`; errors as in `compress_to`."""
     stream = io.BytesIO()
     compress_to(stream, shape, options)
     return stream.getvalue()
 
 
-def decompress(
-    data: bytes, device: str = "auto", progress: Progress = _silent
-) -> PointCloud | Mesh:
+def decompress(data: bytes, device: str = "auto", progress: Progress = silent) -> Whole:
     """The shape in the .dcz file `data`, every digest checked.
 
     FormatError when the file is damaged, UnsupportedError when it needs a newer pcc, ModelError
@@ -131,6 +126,7 @@ def inspect(data: bytes) -> dict[str, Any]:
     residuals = [columns.pop(c.label) for c in header.columns if c.role in ("residual", "patch")]
     major, minor = struct.unpack_from("<HH", data, len(container.MAGIC))
     return {
+        "lossless": header.lossless,
         **header.to_json(),
         "source": origin.readable(header.source, source),
         "format": f"{major}.{minor}",
@@ -145,20 +141,24 @@ def inspect(data: bytes) -> dict[str, Any]:
     }
 
 
-def _contenders(shape: PointCloud | Mesh, options: Options) -> list[Codec]:
+def _contenders(shape: Whole, options: Options) -> list[Codec]:
     """The codec to use, and behind it the one that may turn out smaller."""
-    kind = "mesh" if isinstance(shape, Mesh) else "points"
+    kind = codecs.kind_of(shape)
     chosen = codecs.resolve(options.codec) if options.codec else codecs.default_for(kind)
     codecs.check_takes(chosen, kind)
-    config = {} if options.model is None else {"model": options.model}
-    first = codecs.create(chosen, config, options.device)
-    rival = options.fallback and chosen != FALLBACK
+    given = settings.parsed(codecs.get(chosen), options.settings)
+    first = codecs.create(chosen, given, options.device)
+    rival = options.fallback and first.lossless and chosen != FALLBACK
     return [first, codecs.create(FALLBACK, {})] if rival else [first]
 
 
-def _split(shape: PointCloud | Mesh, options: Options) -> tiling.Split:
+def _split(shape: Whole, options: Options, lossless: bool) -> tiling.Split:
+    if isinstance(shape, Volume):
+        return tiling.split_volume(shape, lossless)
     if isinstance(shape, Mesh):
-        return tiling.split_mesh(shape)
+        return tiling.split_mesh(shape, lossless)
+    if not lossless and (options.keep_order or options.keep_invalid or options.lossless):
+        raise InputError("a lossy codec keeps no order, no points that are not finite, and no bits")
     whole = shape if options.keep_invalid else invalid.left_out(shape)
     if not options.keep_order or len(whole) < len(shape):
         unordered = {name: value for name, value in shape.source.items() if name != "ordered"}
@@ -171,15 +171,20 @@ def _split(shape: PointCloud | Mesh, options: Options) -> tiling.Split:
         scales=shape.source.get("scales"),
         offsets=shape.source.get("offsets"),
     )
-    patch = invalid.patch_of(whole.points, place)
-    return tiling.split_points(whole, place, options.keep_order, patch)
+    if not lossless and place.grid.kind == "step":  # zeros lose their sign
+        place = place._replace(grid=replace(place.grid, residual=None), residual=None)
+    patch = invalid.patch_of(whole.points, place) if lossless else None
+    return tiling.split_points(whole, place, options.keep_order, patch, lossless)
 
 
-def _notes(shape: PointCloud | Mesh, header: Header, options: Options) -> list[str]:
+def _notes(shape: Whole, header: Header, options: Options) -> list[str]:
     """What a user should know of the shape, beside the codecs."""
     notes = []
     if isinstance(shape, Mesh) and (options.step is not None or options.bits is not None):
         notes.append("the coordinates of a mesh are kept as they are: no step or bits were used")
+    if isinstance(shape, Mesh) and not header.lossless:
+        lost = [*shape.attributes, *shape.face_attributes]
+        notes += [f"{', '.join(lost)} not kept: the codec makes new vertices"] if lost else []
     invalid_points = len(shape) - header.count
     if invalid_points:
         notes.append(
@@ -201,9 +206,18 @@ def _sections(
     tiles = split.header.tiles
     for number, piece in enumerate(split.pieces):
         progress(number / tiles, f"tile {number + 1} of {tiles}")
-        digest.update(arrays_of(tiling.restore(split.header, piece)))
-        yield from tally.add(tile.encode(number, piece, contenders))
+        within = partial(_within, progress, number, tiles)
+        coded = tile.encode(number, piece, contenders, within)
+        restored = tiling.restore(split.header, coded.piece)
+        digest.update(tiling.checked(coded.piece, restored))
+        yield from tally.add(piece, coded)
     yield Section(DIGEST, WHOLE_FILE, digest.value())
+
+
+def _within(progress: Progress, number: int, tiles: int, done: float, label: str) -> None:
+    """Progress of the whole, from that of a tile."""
+    tile = f"tile {number + 1} of {tiles}, " if tiles > 1 else ""
+    progress((number + done) / tiles, tile + label)
 
 
 class _File(NamedTuple):
@@ -231,7 +245,8 @@ def _open(data: bytes) -> _File:
         elif section.critical:
             raise tile.unknown(section)
     tiles = [tile.open_tile(number, group, header) for number, group in groups.items()]
-    if len(tiles) != header.tiles or sum(stored.points for stored in tiles) != header.count:
+    points = sum(stored.points for stored in tiles)
+    if len(tiles) != header.tiles or (header.lossless and points != header.count):
         raise FormatError("the tiles of the file do not add up to what its header says")
     if digest is None:
         raise FormatError("the file has no digest")

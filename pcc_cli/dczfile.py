@@ -17,7 +17,7 @@ import numpy as np
 from pcc_cli import api, container
 from pcc_cli import grid as grids
 from pcc_cli.errors import FormatError, InputError
-from pcc_cli.geometry import Array, Mesh, PointCloud
+from pcc_cli.geometry import Array, Mesh, PointCloud, Volume, Whole
 from pcc_cli.spine import origin, tiling
 from pcc_cli.spine import tile as tiles
 from pcc_cli.spine.header import Header
@@ -64,16 +64,19 @@ class Tile:
 
     def points(self) -> Array:
         """(n, 3) coordinates, in the order of the file."""
-        return self.read().points
+        return self._visible().points
 
     @property
     def attributes(self) -> Attributes:
         """Columns (n,), in the same order."""
-        return Attributes(self._file.names, lambda name: self.read().attributes[name])
+        return Attributes(self._file.names, lambda name: self._visible().attributes[name])
 
-    def read(self) -> PointCloud | Mesh:
+    def read(self) -> Whole:
         """The points and all attributes."""
         return self._file._decoded(self._number)[0]
+
+    def _visible(self) -> PointCloud | Mesh:
+        return _with_points(self.read())
 
     def touches(self, low: Array, high: Array) -> bool:
         """Whether the bounds meet the box from `low` to `high`, (3,) each."""
@@ -88,8 +91,8 @@ class Tile:
 class DczFile:
     """An open .dcz file; `pcc_cli.open` makes one. Close it, or use it in a `with` statement.
 
-    kind : "points" or "mesh"
-    count, faces : points or vertices, and faces, of the whole file
+    kind : "points", "mesh" or "volume"
+    count, faces : points, vertices or samples, and faces, that were compressed
     dtype : of the coordinates; None of a mesh that is not decoded yet
     names : of the attributes
     source : what is known of the file that was compressed
@@ -118,7 +121,7 @@ class DczFile:
             self._entries.setdefault(entry[1], []).append(entry)
         if set(self._entries) - {container.WHOLE_FILE} != set(range(self.header.tiles)):
             raise FormatError("the tiles of the file do not add up to what its header says")
-        self._last: tuple[int, tuple[PointCloud | Mesh, Array | None]] | None = None
+        self._last: tuple[int, tuple[Whole, Array | None]] | None = None
 
     def _section_of_file(self, wanted: str) -> bytes | None:
         """The data of a section of the whole file; UnsupportedError for one that is unknown."""
@@ -188,7 +191,7 @@ class DczFile:
         """(n, 3) coordinates of the whole file, in the order of `decompress`."""
         return self._joined(lambda shape: shape.points, np.empty((0, 3), self.dtype))
 
-    def read(self) -> PointCloud | Mesh:
+    def read(self) -> Whole:
         """Everything, with the digest of the whole file checked, too."""
         self._stream.seek(0)
         return api.decompress(self._stream.read(), self._device)
@@ -200,7 +203,7 @@ class DczFile:
         corners that are not three numbers each.
         """
         if self.kind != "points":
-            raise InputError("only point clouds can be cropped; this file holds a mesh")
+            raise InputError(f"only point clouds can be cropped; this file holds a {self.kind}")
         corners = np.array([low, high], np.float64) if len(low) == len(high) == 3 else None
         if corners is None or np.isnan(corners).any():
             raise InputError("a region needs two corners of three numbers each")
@@ -234,7 +237,7 @@ class DczFile:
         parts, rows = [], []
         for number in range(self.header.tiles):
             shape, row = self._decoded(number)
-            parts.append(take(shape))
+            parts.append(take(_with_points(shape)))
             rows += [] if row is None else [row]
         whole = np.concatenate(parts) if parts else nothing
         return whole[np.argsort(np.concatenate(rows))] if rows else whole
@@ -248,7 +251,7 @@ class DczFile:
         head = self._reader.section(self._entries[number][0])
         return tiles.described(number, head, self.header)
 
-    def _decoded(self, number: int) -> tuple[PointCloud | Mesh, Array | None]:
+    def _decoded(self, number: int) -> tuple[Whole, Array | None]:
         """What a tile holds, and the row of each point in the source if the file says it."""
         if self._last is None or self._last[0] != number:
             piece = tiles.decode(self._stored(number), self.header, self._device)
@@ -274,6 +277,12 @@ class _Tiles(Sequence[Tile]):
             raise IndexError(f"tile {number} of {len(self)}")
         number %= len(self)
         return Tile(self._file, number, self._file._described(number))
+
+
+def _with_points(shape: Whole) -> PointCloud | Mesh:
+    if isinstance(shape, Volume):
+        raise InputError("a volume has no points; `read` gives its values")
+    return shape
 
 
 def _taken(cloud: PointCloud, rows: Array) -> PointCloud:

@@ -1,7 +1,7 @@
 """The shapes that pcc compresses: frozen, checked at the door.
 
-`PointCloud` and `Mesh` are what a file holds. `VoxelCloud` is the same geometry on an integer
-grid, which is what geometry codecs see; `grid.py` maps between the two.
+`PointCloud`, `Mesh` and `Volume` are what a file holds. `VoxelCloud` is the points of a cloud on an
+integer grid, which is what codecs of clouds see; `grid` maps between the two.
 """
 
 from __future__ import annotations
@@ -110,4 +110,40 @@ class VoxelCloud:
         return len(self.voxels)
 
 
-Shape = PointCloud | Mesh | VoxelCloud
+IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+AXES_OF_VOLUMES = ("zyx", "zyxc", "tzyx", "tzyxc")
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Samples on a regular grid in space.
+
+    values : one axis for each letter of `axes`, any integer or float type, native byte order
+    axes : "zyx", with a "t" before it for time steps and a "c" behind it for components
+    spacing, origin : of the samples along x, y and z, in units of the source
+    direction : 3 x 3, row by row; column i is the direction in space of axis x, y or z
+    source : as in PointCloud
+    """
+
+    values: Array
+    axes: str = "zyx"
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    direction: tuple[float, ...] = IDENTITY
+    source: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.axes not in AXES_OF_VOLUMES:
+            raise InputError(f"the axes of a volume cannot be '{self.axes}'")
+        if self.values.ndim != len(self.axes):
+            raise InputError(f"a volume {self.axes} cannot have the shape {self.values.shape}")
+        if self.values.dtype.kind not in "iuf":
+            raise InputError(f"a volume holds integers or floats, not {self.values.dtype}")
+
+    def __len__(self) -> int:
+        return self.values.size
+
+
+Whole = PointCloud | Mesh | Volume  # what a file holds
+Shape = Whole | VoxelCloud
+Visible = PointCloud | Mesh | VoxelCloud  # what has points

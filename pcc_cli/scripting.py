@@ -17,7 +17,7 @@ import numpy as np
 from pcc_cli import api, container, formats, locations
 from pcc_cli.dczfile import DczFile
 from pcc_cli.errors import InputError
-from pcc_cli.geometry import Array, Mesh, PointCloud
+from pcc_cli.geometry import Array, PointCloud, Volume, Whole
 from pcc_cli.spine.report import Report
 
 if TYPE_CHECKING:
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 Name: TypeAlias = "str | os.PathLike[str]"
 Source: TypeAlias = "Name | bytes | BinaryIO"
 Target: TypeAlias = "Name | BinaryIO"
-Shape: TypeAlias = "PointCloud | Mesh | Array"
+Shape: TypeAlias = "Whole | Array"
 
 SUFFIX = ".dcz"
 
 
 def read(
     source: Source, *, format: str | None = None, fields: Sequence[str] | None = None
-) -> PointCloud | Mesh:
+) -> Whole:
     """The shape in a 3D file of any format that pcc reads, .dcz among them.
 
     format : such as "ply" or "xyz", where neither the content nor a name says it
@@ -74,7 +74,7 @@ def compress(shape: Shape, *, precision: float | None = None, **options: Any) ->
 
     precision : grid of floats that have none, in units of the shape
     options : the other fields of `pcc_cli.Options`, named as on the command line: bits, lossless,
-              drop, only, keep_order, codec, model, device
+              drop, only, keep_order, codec, device; all others are settings of the codec
 
     >>> data = pcc_cli.compress(np.arange(3000).reshape(1000, 3))
     >>> pcc_cli.decompress(data).points[0]
@@ -99,7 +99,7 @@ def compress_to(
         return api.compress_to(stream, _shape(shape), _options(precision, options))
 
 
-def decompress(source: Source, *, device: str = "auto") -> PointCloud | Mesh:
+def decompress(source: Source, *, device: str = "auto") -> Whole:
     """The shape in a .dcz file, every digest checked.
 
     device : "auto", "cpu" or "cuda"
@@ -170,10 +170,12 @@ def _writing(target: Target) -> Iterator[BinaryIO]:
         yield target
 
 
-def _shape(shape: Shape) -> PointCloud | Mesh:
-    if isinstance(shape, (PointCloud, Mesh)):
+def _shape(shape: Shape) -> Whole:
+    """An array of three axes or more is a volume, its last axis x; (n, 3) are points."""
+    if isinstance(shape, Whole):
         return shape
-    return PointCloud(np.asarray(shape))
+    values = np.asarray(shape)
+    return Volume(values) if values.ndim == 3 else PointCloud(values)
 
 
 def _options(precision: float | None, options: dict[str, Any]) -> api.Options:
@@ -182,11 +184,11 @@ def _options(precision: float | None, options: dict[str, Any]) -> api.Options:
         names = options[name]
         if names is not None:
             options[name] = tuple(names.split(",") if isinstance(names, str) else names)
-    try:
-        chosen = api.Options(step=precision, **options)
-    except TypeError as error:
-        known = sorted(set(api.Options.__dataclass_fields__) - {"step"})
-        raise InputError(f"{error}; the options are precision, {', '.join(known)}") from None
+    known = set(api.Options.__dataclass_fields__) - {"step"}
+    settings = {name: value for name, value in options.items() if name not in known}
+    settings |= options.get("settings", {})
+    named = {name: value for name, value in options.items() if name in known}
+    chosen = api.Options(step=precision, **{**named, "settings": settings})
     if (precision is not None) + (chosen.bits is not None) + chosen.lossless > 1:
         raise InputError("choose one of precision, bits and lossless")
     return chosen

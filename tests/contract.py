@@ -20,7 +20,7 @@ from pcc_cli import api, codecs, container
 from pcc_cli.codecs.base import Codec, Payload
 from pcc_cli.container import Section
 from pcc_cli.errors import PccError
-from pcc_cli.geometry import Mesh, PointCloud, Shape, VoxelCloud
+from pcc_cli.geometry import Mesh, PointCloud, Shape, Volume, VoxelCloud, Whole
 from pcc_cli.spine.digest import arrays_of
 from pcc_cli.tree.morton import morton_order
 
@@ -87,9 +87,31 @@ def mesh_cases() -> dict[str, Mesh]:
     }
 
 
+def volume_cases() -> dict[str, Volume]:
+    rng = np.random.default_rng(3)
+    smooth = np.sin(np.arange(12 * 10 * 8).reshape(12, 10, 8) / 97)
+    odd = smooth.astype(np.float32)
+    odd[3, 4] = np.nan
+    odd[0, 0, :3] = np.inf, -np.inf, -0.0
+    cases = {
+        "empty": np.zeros((0, 4, 4), np.float32),
+        "one sample": np.full((1, 1, 1), 7, np.uint8),
+        "constant": np.full((5, 6, 7), -3.5),
+        "thin": rng.integers(0, 200, (1, 30, 1)).astype(np.uint8),
+        "odd floats": odd,
+        "duplicates": np.repeat(rng.integers(-900, 900, (4, 5, 6)), 2, axis=2).astype(np.int16),
+        "smooth": smooth,
+        "bytes": (100 + 80 * smooth).astype(np.uint8),
+    }
+    shapes = {name: Volume(values) for name, values in cases.items()}
+    vectors = np.stack([smooth, -smooth], axis=-1).astype(np.float32)
+    shapes["time and components"] = Volume(np.stack([vectors] * 2), "tzyxc", (0.5, 1.0, 2.0))
+    return shapes
+
+
 def cases(codec: Codec) -> dict[str, Shape]:
     """The shapes of all kinds that `codec` accepts."""
-    kinds = {VoxelCloud: voxel_cases, Mesh: mesh_cases}
+    kinds = {VoxelCloud: voxel_cases, Mesh: mesh_cases, Volume: volume_cases}
     return {
         f"{kind.__name__}, {name}": shape
         for kind in codec.accepts
@@ -125,7 +147,7 @@ def check_config(codec: Codec) -> None:
     assert codecs.get(codec.id) is type(codec)
 
 
-def whole(shape: Shape) -> PointCloud | Mesh:
+def whole(shape: Shape) -> Whole:
     """`shape` as a user would hand it in."""
     return PointCloud(shape.voxels) if isinstance(shape, VoxelCloud) else shape
 
@@ -133,7 +155,7 @@ def whole(shape: Shape) -> PointCloud | Mesh:
 def file_of(codec: Codec, shape: Shape) -> bytes:
     """A file with `shape`, coded by `codec` and nothing else."""
     config = {name: value for name, value in codec.config().items() if name == "model"}
-    options = api.Options(codec=codec.id, device="cpu", fallback=False, **config)
+    options = api.Options(codec=codec.id, device="cpu", fallback=False, settings=config)
     return api.compress(whole(shape), options)
 
 

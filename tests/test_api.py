@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pcc_cli import api, codecs
-from pcc_cli.codecs.base import Payload
+from pcc_cli.codecs.base import Payload, silent
 from pcc_cli.container import WHOLE_FILE, Section
 from pcc_cli.errors import FormatError, InputError, PccError, UnsupportedError
 from pcc_cli.geometry import Mesh, PointCloud, VoxelCloud
@@ -230,6 +230,8 @@ class Fat:
     id: ClassVar[str] = "fat.1"
     accepts: ClassVar[tuple[type, ...]] = (VoxelCloud,)
     exact: ClassVar[bool] = True
+    lossless: ClassVar[bool] = True
+    rates: ClassVar[tuple[dict[str, Any], ...]] = ()
 
     model: str = "none"
     device: str = "auto"
@@ -237,7 +239,7 @@ class Fat:
     def config(self) -> dict[str, Any]:
         return {"model": self.model, "device": self.device}
 
-    def encode(self, shape) -> Payload:
+    def encode(self, shape, progress=silent) -> Payload:
         return Payload({}, {"FAT": shape.voxels.tobytes() * 2})
 
     def decode(self, payload: Payload) -> VoxelCloud:
@@ -264,12 +266,13 @@ def test_plain_takes_what_it_makes_smaller(fat, small_tiles):
 
 def test_settings_reach_the_codec(fat):
     data, report = compressed(
-        cloud(), api.Options(codec="fat.1", model="thin", device="cpu", fallback=False)
+        cloud(),
+        api.Options(codec="fat.1", settings={"model": "thin"}, device="cpu", fallback=False),
     )
     assert api.inspect(data)["tiles"][0]["config"] == {"model": "thin"}
     assert report.device == "cpu"
     with pytest.raises(UnsupportedError, match="no setting model"):
-        api.compress(cloud(), options(model="thin"))
+        api.compress(cloud(), options(settings={"model": "thin"}))
 
 
 def test_a_codec_for_another_kind_of_shape_is_refused(fat):

@@ -132,7 +132,10 @@ def test_files_are_the_same():
     files = []
     for device in ("cpu", "cuda"):
         options = api.Options(
-            codec="occupancy.1", device=device, fallback=False, model=tiny_models.OCCUPANCY
+            codec="occupancy.1",
+            device=device,
+            fallback=False,
+            settings={"model": tiny_models.OCCUPANCY},
         )
         files.append(api.compress(cloud, options))
     assert files[0] == files[1]

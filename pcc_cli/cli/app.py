@@ -16,6 +16,7 @@ from pcc_cli.cli.console import Console, explain
 from pcc_cli.cli.decompress import decompress
 from pcc_cli.cli.eval import evaluate
 from pcc_cli.cli.info import info
+from pcc_cli.cli.settings import WithSettings
 from pcc_cli.cli.train import train
 
 VERBS: dict[str, Callable[..., None]] = {
@@ -81,4 +82,5 @@ def _end_like_a_killed_pipe() -> NoReturn:
 
 
 for _name, _verb in VERBS.items():
-    app.command(_name)(_guarded(_verb))
+    _kind = WithSettings if _verb in (compress, evaluate) else None
+    app.command(_name, cls=_kind)(_guarded(_verb))

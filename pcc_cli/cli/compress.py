@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pcc_cli import locations
-from pcc_cli.cli import each, files, options
-from pcc_cli.cli.console import Console, Progress, passage, rate, remarks, upwards
+from pcc_cli import locations, words
+from pcc_cli.cli import each, files, options, settings
+from pcc_cli.cli.console import Console, Progress, passage, rate, remarks, shown_measure, upwards
 from pcc_cli.cli.files import Pair
-from pcc_cli.words import size
 
 if TYPE_CHECKING:
     from pcc_cli.api import Options
-    from pcc_cli.geometry import Mesh, PointCloud
+    from pcc_cli.geometry import Whole
     from pcc_cli.spine.report import Report
 
 SUFFIX = ".dcz"
 
 
 def compress(
+    ctx: typer.Context,
     inputs: options.Inputs,
     output: options.Output = None,
     codec: Annotated[
@@ -31,6 +31,21 @@ def compress(
     ] = None,
     model: Annotated[
         str | None, typer.Option(metavar="ID", help="Trained model of the codec to use.")
+    ] = None,
+    quality: Annotated[
+        float | None, typer.Option(metavar="Q", help="Of a lossy codec, 1 (small) to 100 (near).")
+    ] = None,
+    ratio: Annotated[
+        float | None, typer.Option(metavar="R", help="Of raw numbers to the file, lossy.")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="BYTES", help="Of the file, lossy, such as 4k.")
+    ] = None,
+    bpp: Annotated[
+        float | None, typer.Option(metavar="BITS", help="For each point or sample, lossy.")
+    ] = None,
+    psnr: Annotated[
+        float | None, typer.Option(metavar="DB", help="At least, of what comes back, lossy.")
     ] = None,
     precision: Annotated[
         float | None,
@@ -85,6 +100,9 @@ def compress(
     or --lossless choose otherwise. All attributes are kept exactly, the order of points is not.
     Points with NaN or infinite coordinates are left out, and counted.
 
+    Every setting of a codec is an option too, such as --level of plain; `pcc info --codec ID`
+    lists them. A lossy codec is never taken unless it is asked for.
+
     \b
     Examples:
       pcc compress scan.ply -o scan.dcz
@@ -97,9 +115,17 @@ def compress(
         raise typer.BadParameter("choose one of --drop and --only")
     from pcc_cli import api, codecs, formats
 
+    wanted = {
+        "model": model,
+        "quality": quality,
+        "ratio": ratio,
+        "size": None if size is None else options.byte_count(size),
+        "bpp": bpp,
+        "psnr": psnr,
+    }
     choices = api.Options(
         codec=codecs.resolve(codec) if codec else None,
-        model=model,
+        settings={**settings.given(ctx), **{k: v for k, v in wanted.items() if v is not None}},
         step=precision,
         bits=bits,
         lossless=lossless,
@@ -156,7 +182,7 @@ class _Task:
             "seconds": round(time.monotonic() - started, 3),
         }
 
-    def _load(self, pair: Pair, notes: list[str]) -> tuple[PointCloud | Mesh, int]:
+    def _load(self, pair: Pair, notes: list[str]) -> tuple[Whole, int]:
         """The shape and the size of its file, whose bytes are let go of; adds to the notes."""
         from pcc_cli import formats
 
@@ -166,12 +192,13 @@ class _Task:
 
     def _cost_of_order(self, report: Report) -> list[str]:
         cost = report.attribute_bytes.get("order")
-        return [f"the order takes {size(cost)}"] if self.choices.keep_order and cost else []
+        return [f"the order takes {words.size(cost)}"] if self.choices.keep_order and cost else []
 
 
 def _tell(console: Console, record: each.Record) -> None:
     """The one line of a file, and with --verbose where its bytes are."""
     error = f", max error {upwards(record['max_error'])}" if record["max_error"] else ""
+    error += "".join(f", {shown_measure(*measure)}" for measure in record["quality"].items())
     console.say(
         f"{passage(record)}, {rate(record['kind'], record['bits_per_point'])}, "
         f"{record['grid']}{error}, {record['seconds']:.1f} s on {record['device']}"

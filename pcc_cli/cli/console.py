@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
 
+NOUNS = {"points": "point", "mesh": "vertex", "volume": "sample"}  # what a shape is made of
+
 Progress = Callable[[float, str], None]  # part of the work that is done (0 to 1), what is next
 
 
@@ -129,7 +131,7 @@ def passage(record: dict[str, Any]) -> str:
 def content(kind: str, points: int, faces: int) -> str:
     """What a shape is made of: '1,234 points', or vertices and faces."""
     if kind != "mesh":
-        return plural(points, "point")
+        return plural(points, NOUNS[kind])
     return f"{plural(points, 'vertex')}, {plural(faces, 'face')}"
 
 
@@ -146,4 +148,12 @@ def remarks(record: dict[str, Any]) -> str:
 
 def rate(kind: str, bits: float) -> str:
     """A size in bits by the points it stands for."""
-    return f"{bits:.2f} bits per {'vertex' if kind == 'mesh' else 'point'}"
+    return f"{bits:.{2 if bits >= 1 else 4}f} bits per {NOUNS[kind]}"
+
+
+def shown_measure(name: str, value: float) -> str:
+    """A measure of quality as people call it: d1_psnr_db is 'D1 PSNR 63.21 dB'."""
+    words = name.replace("psnr", "PSNR").replace("d1", "D1").replace("d2", "D2").split("_")
+    unit = f" {words.pop()}".replace("db", "dB") if words[-1] == "db" else ""
+    digits = f"{value:.2f}" if unit else f"{value:.4g}"
+    return f"{' '.join(words)} {digits}{unit}"

@@ -17,7 +17,7 @@ from pcc_cli.cli.files import Pair
 from pcc_cli.errors import PccError
 
 if TYPE_CHECKING:
-    from pcc_cli.geometry import Mesh, PointCloud
+    from pcc_cli.geometry import PointCloud, Whole
 
 SUFFIX = ".dcz"
 
@@ -124,7 +124,7 @@ class _Task:
             "seconds": round(time.monotonic() - started, 3),
         }
 
-    def _whole(self, pair: Pair, progress: Progress) -> tuple[PointCloud | Mesh, each.Record]:
+    def _whole(self, pair: Pair, progress: Progress) -> tuple[Whole, each.Record]:
         from pcc_cli import api
 
         data = files.read(pair.source)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pcc_cli.cli import files, options
+from pcc_cli.cli import files, options, settings
 from pcc_cli.cli.console import Console, explain
 from pcc_cli.cli.signals import stop_cleanly
 from pcc_cli.words import plural, size
@@ -47,6 +47,7 @@ def _peak(text: str) -> float:
 
 
 def evaluate(
+    ctx: typer.Context,
     inputs: Annotated[
         list[str] | None,
         typer.Argument(metavar="FILE", help="Files, folders, 'patterns*'; else an example."),
@@ -133,7 +134,7 @@ def evaluate(
         rates=_factors(rates),
         lossless=lossless,
         attributes=attributes,
-        model=model,
+        settings={**settings.given(ctx), **({"model": model} if model else {})},
         device=device.value,
         step=step,
         peak=peak,

@@ -18,7 +18,13 @@ SUFFIX = ".dcz"
 
 
 def info(
-    inputs: options.Inputs,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FILE", help="Files, folders, 'patterns*', or - alone."),
+    ] = None,
+    codec: Annotated[
+        str | None, typer.Option(metavar="ID", help="List the settings of a codec instead.")
+    ] = None,
     test: Annotated[
         bool, typer.Option("--test", "-t", help="Decode the whole file and check its digests, too.")
     ] = False,
@@ -34,9 +40,38 @@ def info(
     Checksums are verified in any case. With --test, exit code 0 means that the file decodes to
     exactly what was compressed.
     """
+    if (codec is None) == (not inputs):
+        raise typer.BadParameter("name files, or a codec with --codec ID")
+    if codec is not None:
+        _list_settings(codec, json)
+        return
     console = Console(quiet=quiet, debug=debug, json=json)
-    pairs = [Pair(name, "") for name in files.listed(inputs, {SUFFIX}, recursive)]
+    pairs = [Pair(name, "") for name in files.listed(inputs or [], {SUFFIX}, recursive)]
     each.run(console, pairs, _Task(test, device.value), _printer(quiet or json), jobs)
+
+
+def _list_settings(codec: str, json: bool) -> None:
+    """A line for each setting: the option, its kind, its default, what it does."""
+    from pcc_cli import codecs
+    from pcc_cli.codecs import settings
+
+    id = codecs.resolve(codec)
+    found = settings.of(codecs.get(id)).values()
+    if json:
+        about = [
+            {"name": s.name, "type": s.kind.__name__, "default": s.default, "help": s.help}
+            for s in found
+        ]
+        Console(json=True).record({"codec": id, "settings": about})
+        return
+    rows = [
+        (f"{s.option} {s.kind.__name__}", "" if s.default is None else str(s.default), s.help)
+        for s in found
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(2)]
+    print(f"{id}: settings, defaults")
+    for option, default, text in rows:
+        print(f"  {option:{widths[0]}}  {default:{widths[1]}}  {text}")
 
 
 def _printer(silent: bool) -> each.Say:

@@ -19,6 +19,17 @@ def positive(text: str) -> float:
     raise typer.BadParameter(f"'{text}' is not a positive number")
 
 
+def byte_count(text: str) -> int:
+    """A number of bytes, with k or M behind it for thousands or millions."""
+    factor = {"k": 1000, "m": 1_000_000}.get(text[-1:].lower(), 1)
+    digits = text if factor == 1 else text[:-1]
+    with suppress(ValueError):
+        count = float(digits) * factor
+        if math.isfinite(count) and count >= 1:
+            return int(count)
+    raise typer.BadParameter(f"'{text}' is not a number of bytes, such as 4096 or 4k")
+
+
 Inputs = Annotated[
     list[str], typer.Argument(metavar="FILE", help="Files, folders, 'patterns*', or - alone.")
 ]

@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pcc_cli.cli.console import NOUNS
 from pcc_cli.codecs import CODECS
 from pcc_cli.evaluation.rows import Row
 from pcc_cli.evaluation.summary import Standing, standings
@@ -42,8 +43,7 @@ def show(rows: Sequence[Row]) -> None:
 def _of_file(rows: list[Row]) -> RenderableType:
     """One line for each row; the smallest lossless file is bold."""
     first = rows[0]
-    noun = {"points": "point", "mesh": "vertex", "volume": "sample"}[first.kind]
-    title = Text(f"{first.file}: {plural(first.points, noun)}", style="bold")
+    title = Text(f"{first.file}: {plural(first.points, NOUNS[first.kind])}", style="bold")
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     metrics = {
         name: about

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from pcc_cli.codecs import settings
 from pcc_cli.codecs.base import Codec
 from pcc_cli.errors import UnsupportedError
-from pcc_cli.geometry import Mesh, VoxelCloud
+from pcc_cli.geometry import Mesh, PointCloud, Volume, VoxelCloud, Whole
 
 # id on disk -> "module:Class". An id is for ever; a changed bitstream is a new one.
 CODECS = {
@@ -16,11 +17,18 @@ CODECS = {
     "plain.1": "pcc_cli.codecs.plain:Plain",
 }
 
-DEFAULTS = {"points": "occupancy.1", "mesh": "plain.1"}  # kind of a file -> id
+# Kind of a file -> id, and the shape that its codecs get.
+DEFAULTS = {"points": "occupancy.1", "mesh": "plain.1", "volume": "plain.1"}
+SHAPES = {"points": VoxelCloud, "mesh": Mesh, "volume": Volume}
+
+
+def kind_of(shape: Whole) -> str:
+    """How files, reports and options call this kind of shape."""
+    return {PointCloud: "points", Mesh: "mesh", Volume: "volume"}[type(shape)]
 
 
 def default_for(kind: str) -> str:
-    """The id of the codec that `kind` of shape ("points", "mesh") gets unless another is asked."""
+    """The id of the codec that `kind` of shape gets unless another is asked."""
     return DEFAULTS[kind]
 
 
@@ -36,7 +44,7 @@ def resolve(name: str) -> str:
 
 def check_takes(codec: str, kind: str) -> None:
     """UnsupportedError unless the codec with the id `codec` takes files of `kind`."""
-    if not set(get(codec).accepts) & {Mesh if kind == "mesh" else VoxelCloud}:
+    if SHAPES[kind] not in get(codec).accepts:
         raise UnsupportedError(f"codec '{codec}' does not take a file with {kind}")
 
 
@@ -52,18 +60,16 @@ def get(codec: str) -> type[Codec]:
     return found
 
 
-def create(codec: str, config: dict[str, Any], device: str = "auto") -> Codec:
+def create(codec: str, config: Mapping[str, Any], device: str = "auto") -> Codec:
     """The codec `codec` with the settings `config`, on `device` if it computes on one.
 
-    UnsupportedError for a setting that this version of the codec does not have.
+    UnsupportedError for a setting that the codec does not have, InputError for a wrong value.
     """
     found = get(codec)
-    settings = {field.name for field in fields(found)}  # type: ignore[arg-type]
-    where = {"device": device} if "device" in settings else {}
-    unknown = set(config) - (settings - {"device"})
-    if unknown:
-        raise UnsupportedError(f"codec '{codec}' has no setting {', '.join(sorted(unknown))}")
-    return found(**config, **where)
+    given = settings.values(found, codec, config)
+    if "device" in settings.of(found):
+        given = {"device": device, **given}
+    return found(**given)
 
 
 def settings_of(codec: Codec) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from pcc_cli.errors import FormatError
-from pcc_cli.geometry import Shape
+from pcc_cli.geometry import Array, Shape
 
 
 @dataclass(frozen=True)
@@ -15,10 +16,12 @@ class Payload:
 
     meta : JSON, everything the decoder must know beside the streams
     streams : name -> bytes; names are up to 4 ASCII capitals or digits, stored in this order
+    quality : what a lossy codec measured that nobody else does, for the report alone
     """
 
     meta: dict[str, Any]
     streams: dict[str, bytes] = field(default_factory=dict)
+    quality: dict[str, float] = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:
@@ -31,19 +34,53 @@ class Payload:
         return self.streams[name]
 
 
-class Codec(Protocol):
-    """A codec is its settings: a frozen dataclass, `type(self)(**self.config())` is an equal codec.
+Progress = Callable[[float, str], None]  # part of the work that is done (0 to 1), what is next
 
-    `exact` codecs decode to the very shape that `encode` saw, or (when lossy) to the same shape on
-    every machine; the container then stores a digest of the decoded shape.
+
+def silent(done: float, label: str) -> None:
+    """No progress is shown."""
+
+
+def setting(default: Any, help: str) -> Any:
+    """A field of a codec: what a user may choose, with one line about it."""
+    return field(default=default, metadata={"help": help})
+
+
+class Codec(Protocol):
+    """A codec is its settings: a frozen dataclass, each field made by `setting`.
+
+    id : on disk, for ever: "occupancy.1"
+    accepts : of VoxelCloud, Mesh, Volume
+    exact : `decode` gives the same shape on every machine, bit for bit, and a file holds a digest
+        of it. Other codecs restore with floats; they have `integers(payload)`, all arrays that
+        are decoded exactly, and the digest is of these
+    lossless : that shape is the very one that `encode` saw
+    rates : settings that an evaluation compares, small files first; () of lossless codecs
     """
 
-    id: ClassVar[str]  # on disk, for ever: "occupancy.1"
+    id: ClassVar[str]
     accepts: ClassVar[tuple[type, ...]]
     exact: ClassVar[bool]
+    rates: ClassVar[tuple[dict[str, Any], ...]]
 
-    def config(self) -> dict[str, Any]: ...
+    @property
+    def lossless(self) -> bool: ...
 
-    def encode(self, shape: Shape) -> Payload: ...
+    def config(self) -> dict[str, Any]:
+        """JSON, the settings without which files cannot be decoded; they go into the file.
+
+        `type(self)(**self.config())` decodes what this codec encodes.
+        """
+        ...
+
+    def encode(self, shape: Shape, progress: Progress = silent) -> Payload: ...
 
     def decode(self, payload: Payload) -> Shape: ...
+
+
+class Inexact(Codec, Protocol):
+    """A codec with `exact` False."""
+
+    def integers(self, payload: Payload) -> list[Array]:
+        """Every array that decoding makes before it turns to floats, in a fixed order."""
+        ...

@@ -6,17 +6,19 @@ It is exact, needs no model, and is what every learned codec has to beat: `api` 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from pcc_cli.codecs import multiplicity
-from pcc_cli.codecs.base import Payload
+from pcc_cli.codecs.base import Payload, Progress, setting, silent
 from pcc_cli.entropy import columns, zstd
 from pcc_cli.errors import FormatError, InputError
 from pcc_cli.fields import integer, member
-from pcc_cli.geometry import Mesh, Shape, VoxelCloud
+from pcc_cli.geometry import AXES_OF_VOLUMES, Mesh, Shape, Volume, VoxelCloud
 from pcc_cli.tree import octree
 from pcc_cli.tree.morton import depth_of
 
@@ -25,6 +27,7 @@ Array = np.ndarray[Any, Any]
 MAX_DEPTH = 32
 MAX_VOXELS = 1 << 21  # of one cloud; api cuts larger ones into tiles
 MAX_ROWS = 1 << 32  # vertices, faces or corners of a mesh
+MAX_SAMPLES = 1 << 40  # of a volume
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,17 @@ class Plain:
 
     A VoxelCloud becomes the occupancy codes of its octree, breadth first, and how often each
     distinct voxel occurs. A Mesh becomes columns, in its own order: X, Y, Z, the size of each
-    face, the vertex of each corner. Attributes are not a codec's business (`attributes/`).
+    face, the vertex of each corner. A Volume becomes one column. Attributes are not a codec's
+    business (`attributes/`).
     """
 
     id: ClassVar[str] = "plain.1"
-    accepts: ClassVar[tuple[type, ...]] = (VoxelCloud, Mesh)
+    accepts: ClassVar[tuple[type, ...]] = (VoxelCloud, Mesh, Volume)
     exact: ClassVar[bool] = True
+    lossless: ClassVar[bool] = True
+    rates: ClassVar[tuple[dict[str, Any], ...]] = ()
 
-    level: int = 9  # of zstandard, 1 (fast) .. 19 (small)
+    level: int = setting(9, "of zstandard, 1 (fast) to 19 (small)")
 
     def __post_init__(self) -> None:
         if not isinstance(self.level, int) or not 1 <= self.level <= 19:
@@ -49,19 +55,27 @@ class Plain:
     def config(self) -> dict[str, Any]:
         return asdict(self)
 
-    def encode(self, shape: Shape) -> Payload:
-        """The payload of `shape`; InputError when it is not a VoxelCloud or a bare Mesh."""
+    def encode(self, shape: Shape, progress: Progress = silent) -> Payload:
+        """The payload of `shape`; InputError for a PointCloud, or a Mesh with attributes."""
         if isinstance(shape, VoxelCloud):
             return self._encode_voxels(shape)
         if isinstance(shape, Mesh) and not shape.attributes and not shape.face_attributes:
             return self._encode_mesh(shape)
-        raise InputError(f"plain takes voxels and meshes without attributes, not {type(shape)}")
+        if isinstance(shape, Volume):
+            return self._encode_volume(shape)
+        raise InputError("plain takes voxels, volumes and meshes without attributes")
 
     def decode(self, payload: Payload) -> Shape:
         """The very shape that was encoded; FormatError when `payload` is damaged."""
-        if member(payload.meta, "shape", str) == "voxels":
-            return _decode_voxels(payload)
-        return _decode_mesh(payload)
+        kinds: dict[str, Callable[[Payload], Shape]] = {
+            "voxels": _decode_voxels,
+            "volume": _decode_volume,
+            "mesh": _decode_mesh,
+        }
+        kind = member(payload.meta, "shape", str)
+        if kind not in kinds:
+            raise FormatError(f"plain knows no shape '{kind}'")
+        return kinds[kind](payload)
 
     def _encode_voxels(self, cloud: VoxelCloud) -> Payload:
         voxels = cloud.voxels
@@ -94,6 +108,17 @@ class Plain:
             "columns": {name: column.to_json() for name, column in coded.items()},
         }
         return Payload(meta, {name: column.data for name, column in coded.items()})
+
+    def _encode_volume(self, volume: Volume) -> Payload:
+        column = columns.encode(volume.values.ravel(), self.level)
+        meta = {
+            "shape": "volume",
+            "type": columns.type_name(volume.values.dtype),
+            "axes": volume.axes,
+            "samples": list(volume.values.shape),
+            "column": column.to_json(),
+        }
+        return Payload(meta, {"DATA": column.data})
 
 
 def _decode_voxels(payload: Payload) -> VoxelCloud:
@@ -141,3 +166,19 @@ def _decode_mesh(payload: Payload) -> Mesh:
         return Mesh(points, sizes, part("FACE", rows["corners"], "<i8"))
     except InputError as error:
         raise FormatError(f"the mesh does not fit together: {error}") from error
+
+
+def _decode_volume(payload: Payload) -> Volume:
+    meta = payload.meta
+    axes = member(meta, "axes", str)
+    lengths = member(meta, "samples", list)
+    if axes not in AXES_OF_VOLUMES or len(lengths) != len(axes):
+        raise FormatError("the axes of a volume do not fit its shape")
+    named = dict(zip(axes, lengths, strict=True))
+    shape = [integer(named, axis, 0, MAX_SAMPLES) for axis in axes]
+    count = math.prod(shape)
+    if count > MAX_SAMPLES:
+        raise FormatError(f"a volume of {count} samples is too large")
+    column = columns.Column.from_json(member(meta, "column", dict), payload.stream("DATA"))
+    values = columns.decode(column, count, columns.type_of(member(meta, "type", str)))
+    return Volume(values.reshape(shape), axes)

@@ -12,7 +12,7 @@ import numpy as np
 
 from pcc_cli import formats, grid
 from pcc_cli.errors import InputError
-from pcc_cli.geometry import Array, Mesh, PointCloud
+from pcc_cli.geometry import Array, Mesh, PointCloud, Volume
 from pcc_cli.grid.spacing import point_spacing
 
 DENSE_SPACING = 1.5  # grid steps between neighbours, at most, of a cloud that fills its surface
@@ -82,6 +82,8 @@ def load(path: Path, step: float | None = None, attributes: bool = False) -> Cas
     shape = formats.read(data, path.name)
     if isinstance(shape, Mesh):
         return Case(path.name, digest, shape if attributes else _bare(shape), shape)
+    if isinstance(shape, Volume):
+        raise InputError(f"{path}: volumes are not evaluated yet")
     cloud = _finite(shape)
     if not len(cloud):
         raise InputError(f"{path}: has no points to compare")

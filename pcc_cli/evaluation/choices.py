@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 from pcc_cli.evaluation.case import Case
 from pcc_cli.evaluation.subject import Setting, Subject
@@ -24,7 +25,7 @@ class Choices:
     lossless : only rows that lose nothing
     attributes : codecs get the attributes, too; then nothing may be lost, for points that a coarser
         grid merges have none in common
-    model, device : of our codecs
+    settings : of our codecs, those that have them; device : where they compute
     step : the grid of the input, in units of the file; None: its own
     peak : of the coordinates for PSNR; None: that of `Case.peak`; 0.0: pc_error's default
     """
@@ -34,7 +35,7 @@ class Choices:
     rates: tuple[Fraction, ...] = ()
     lossless: bool = False
     attributes: bool = False
-    model: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
     device: str = "auto"
     step: float | None = None
     peak: float | None = None

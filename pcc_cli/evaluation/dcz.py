@@ -2,42 +2,60 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from pcc_cli import __version__, api, codecs
-from pcc_cli.codecs.base import Codec, Payload
+from pcc_cli.codecs.base import Codec, Payload, Progress, silent
+from pcc_cli.codecs.settings import of, parsed
 from pcc_cli.errors import InputError
 from pcc_cli.evaluation.case import Case
 from pcc_cli.evaluation.choices import Choices, on_grids
 from pcc_cli.evaluation.subject import Setting
-from pcc_cli.geometry import Mesh, PointCloud, Shape
+from pcc_cli.geometry import Mesh, PointCloud, Shape, Volume, Whole
 
 FILE = "DCZ"
 
 
 def settings(name: str, case: Case, choices: Choices) -> list[Setting]:
-    """The codec called `name` on every grid. UnsupportedError when it takes no such file."""
+    """The codec called `name`: a lossless one on every grid, a lossy one at its own rates.
+
+    UnsupportedError when it takes no such file.
+    """
     codec = codecs.resolve(name)
     codecs.check_takes(codec, case.kind)
-    return on_grids(codec, Dcz(codec, choices.model, choices.device), choices.ladder(case))
+    found = codecs.get(codec)
+    known = of(found)
+    chosen = {k: v for k, v in parsed(found, choices.settings).items() if k in known}
+    if found.rates and not (set().union(*found.rates) & set(chosen)):
+        return [
+            Setting(codec, _label(rate), Dcz(codec, {**chosen, **rate}, choices.device))
+            for rate in ([] if choices.lossless else found.rates)
+        ]
+    return on_grids(codec, Dcz(codec, chosen, choices.device), choices.ladder(case))
+
+
+def _label(rate: dict[str, Any]) -> str:
+    """A rate as rows call it: "quality 40"."""
+    return ", ".join(f"{name} {value:g}" for name, value in rate.items())
 
 
 @dataclass(frozen=True)
 class Dcz:
     """What `pcc compress --codec CODEC` does.
 
-    codec : id; model : trained model, None for the codec's default
+    codec : id; settings : of the codec, where they are not its defaults
     where : "auto", "cpu" or "cuda"
     """
 
     codec: str
-    model: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
     where: str = "auto"
 
     id: ClassVar[str] = "dcz"
-    accepts: ClassVar[tuple[type, ...]] = (PointCloud, Mesh)
+    accepts: ClassVar[tuple[type, ...]] = (PointCloud, Mesh, Volume)
     exact: ClassVar[bool] = True
+    rates: ClassVar[tuple[dict[str, Any], ...]] = ()
     keeps_attributes: ClassVar[bool] = True
 
     def config(self) -> dict[str, Any]:
@@ -53,8 +71,13 @@ class Dcz:
         return f"{__version__}, {model} {weights.load(model).sha256[:12]}"
 
     def command(self) -> str:
-        model = f" --model {self.model}" if self.model else ""
-        return f"pcc compress --codec {self.codec}{model}"
+        known = of(codecs.get(self.codec))
+        chosen = [f" {known[name].option} {value}" for name, value in self.settings.items()]
+        return f"pcc compress --codec {self.codec}{''.join(chosen)}"
+
+    @property
+    def lossless(self) -> bool:
+        return self._codec().lossless
 
     def device(self) -> str:
         return codecs.device_of(self._codec())
@@ -64,15 +87,14 @@ class Dcz:
         parts = {"geometry": about["geometry_bytes"], **about["attribute_bytes"]}
         return {**parts, "container": about["bytes"] - sum(parts.values())}
 
-    def encode(self, shape: Shape) -> Payload:
-        if not isinstance(shape, PointCloud | Mesh):
-            raise InputError("a .dcz file holds a point cloud or a mesh")
-        choices = api.Options(codec=self.codec, model=self.model, device=self.where)
+    def encode(self, shape: Shape, progress: Progress = silent) -> Payload:
+        if not isinstance(shape, Whole):
+            raise InputError("a .dcz file holds a point cloud, a mesh or a volume")
+        choices = api.Options(codec=self.codec, settings=self.settings, device=self.where)
         return Payload({}, {FILE: api.compress(shape, choices)})
 
     def decode(self, payload: Payload) -> Shape:
         return api.decompress(payload.stream(FILE), self.where)
 
     def _codec(self) -> Codec:
-        config = {} if self.model is None else {"model": self.model}
-        return codecs.create(codecs.resolve(self.codec), config, self.where)
+        return codecs.create(codecs.resolve(self.codec), self.settings, self.where)

@@ -47,6 +47,8 @@ class Peer:
     """What subjects that compute on the CPU and write one stream for each part have in common."""
 
     keeps_attributes: ClassVar[bool] = False
+    lossless: ClassVar[bool] = False
+    rates: ClassVar[tuple[dict[str, Any], ...]] = ()
 
     def device(self) -> str:
         return "cpu"

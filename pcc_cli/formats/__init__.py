@@ -16,7 +16,7 @@ from typing import Any
 
 from pcc_cli.errors import InputError, OutputError
 from pcc_cli.formats.talk import Note, silent
-from pcc_cli.geometry import Mesh, PointCloud
+from pcc_cli.geometry import Mesh, PointCloud, Volume, Whole
 
 SUFFIXES = {
     ".ply": "ply",
@@ -53,7 +53,7 @@ def read(
     note: Note = silent,
     fields: Sequence[str] | None = None,
     suffix: str | None = None,
-) -> PointCloud | Mesh:
+) -> Whole:
     """The shape in the bytes of a file; its `source` says enough to write the same kind again.
 
     name : of the file, for its suffix and for messages
@@ -77,11 +77,11 @@ def read(
             f"{name}: a {suffix[1:]} file names its columns itself; leave out --fields"
         )
     named = [fields] if module in _NAMELESS else []
-    shape: PointCloud | Mesh = _load(module).read(data, name, note, *named)
+    shape: Whole = _load(module).read(data, name, note, *named)
     return replace(shape, source={"suffix": suffix, **shape.source})
 
 
-def write(suffix: str, shape: PointCloud | Mesh, note: Note = silent) -> bytes:
+def write(suffix: str, shape: Whole, note: Note = silent) -> bytes:
     """The bytes of a file of the format that `suffix` names, such as ".ply".
 
     A shape that came from this format becomes a file like its source again. note : is told what
@@ -92,6 +92,8 @@ def write(suffix: str, shape: PointCloud | Mesh, note: Note = silent) -> bytes:
     module = SUFFIXES.get(suffix)
     if module is None:
         raise OutputError(f"pcc cannot write '{suffix}' files; it writes {' '.join(SUFFIXES)}")
+    if isinstance(shape, Volume):
+        raise OutputError(f"{suffix} files hold no volume")
     origin = shape.source.get("format")
     if origin != module and origin in SUFFIXES.values():
         plain = getattr(_load(str(origin)), "plain", None)

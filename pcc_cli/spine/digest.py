@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pcc_cli.geometry import PointCloud, Shape, VoxelCloud
+from pcc_cli.geometry import PointCloud, Shape, Volume, VoxelCloud
 
 Array = np.ndarray[Any, Any]
 
@@ -35,6 +35,8 @@ def arrays_of(shape: Shape) -> list[Array]:
     """All numbers of `shape`, in the order in which digests take them."""
     if isinstance(shape, VoxelCloud):
         return [shape.voxels]
+    if isinstance(shape, Volume):
+        return [shape.values]
     if isinstance(shape, PointCloud):
         return [shape.points, *shape.attributes.values()]
     faces = [shape.face_sizes.astype("<i4"), shape.face_indices.astype("<i8")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,9 +13,10 @@ from pcc_cli import __version__
 from pcc_cli.entropy import columns
 from pcc_cli.errors import FormatError, UnsupportedError
 from pcc_cli.fields import integer, member, records
+from pcc_cli.geometry import AXES_OF_VOLUMES, IDENTITY, Array, Volume
 from pcc_cli.grid import Grid
 
-KINDS = ("points", "mesh")
+KINDS = ("points", "mesh", "volume")
 ROLES = ("point", "face", "residual", "patch", "order")
 COUNT_LIMIT = 1 << 48
 TILES_LIMIT = (1 << 32) - 1
@@ -47,10 +49,88 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """What a volume is beside its values; members as in `geometry.Volume`.
+
+    type : of the values, one of `columns.TYPES`
+    shape : one length for each of `axes`
+    """
+
+    type: str
+    shape: tuple[int, ...]
+    axes: str
+    spacing: tuple[float, float, float]
+    origin: tuple[float, float, float]
+    direction: tuple[float, ...]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return columns.type_of(self.type)
+
+    @classmethod
+    def of(cls, volume: Volume) -> Frame:
+        kind = columns.type_name(volume.values.dtype)
+        place = volume.spacing, volume.origin, volume.direction
+        return cls(kind, volume.values.shape, volume.axes, *place)
+
+    def filled(self, values: Array, source: dict[str, Any]) -> Volume:
+        """The volume with these values; FormatError for values of another type or shape."""
+        if values.dtype != self.dtype or values.shape != self.shape:
+            raise FormatError(f"the values are {values.dtype} {values.shape}, not as announced")
+        native = values.astype(values.dtype.newbyteorder("="), copy=False)
+        return Volume(native, self.axes, self.spacing, self.origin, self.direction, source)
+
+    def to_json(self) -> dict[str, Any]:
+        """Spacing, origin and direction only where they are not those of a plain array."""
+        place = {
+            "spacing": list(self.spacing) if set(self.spacing) != {1.0} else None,
+            "origin": list(self.origin) if any(self.origin) else None,
+            "direction": list(self.direction) if self.direction != IDENTITY else None,
+        }
+        shown = {name: values for name, values in place.items() if values is not None}
+        return {"type": self.type, "shape": list(self.shape), "axes": self.axes, **shown}
+
+    @classmethod
+    def from_json(cls, record: Any) -> Frame:
+        """The frame in `record`. Raises FormatError."""
+        axes = member(record, "axes", str)
+        lengths = member(record, "shape", list)
+        if axes not in AXES_OF_VOLUMES or len(lengths) != len(axes):
+            raise FormatError("the axes of the volume do not fit its shape")
+        named = dict(zip(axes, lengths, strict=True))
+        shape = tuple(integer(named, axis, 0, COUNT_LIMIT) for axis in axes)
+        if math.prod(shape) > COUNT_LIMIT:
+            raise FormatError(f"a volume of the shape {shape} is too large")
+        kind = member(record, "type", str)
+        columns.type_of(kind)
+        spacing, origin, direction = (
+            _floats(record, name, default)
+            for name, default in (
+                ("spacing", (1.0, 1.0, 1.0)),
+                ("origin", (0.0, 0.0, 0.0)),
+                ("direction", IDENTITY),
+            )
+        )
+        return cls(kind, shape, axes, spacing, origin, direction)  # type: ignore[arg-type]
+
+
+def _floats(record: dict[str, Any], name: str, default: tuple[float, ...]) -> tuple[float, ...]:
+    """The finite numbers `record[name]`, as many as in `default`, which is taken without them."""
+    values = record.get(name, list(default))
+    if not isinstance(values, list) or len(values) != len(default):
+        raise FormatError(f"'{name}' must have {len(default)} numbers")
+    if not all(type(value) is float and math.isfinite(value) for value in values):
+        raise FormatError(f"'{name}' must hold finite floats")
+    return tuple(values)
+
+
+@dataclass(frozen=True)
 class Header:
-    """kind : "points" or "mesh"
-    count, faces : points or vertices of the whole file, and faces
+    """kind : "points", "mesh" or "volume"
+    count, faces : points, vertices or samples that were compressed, and faces
+    lossless : whether these come back as they were; else tiles may decode to other counts
     grid : of points; a mesh keeps its coordinates as they are
+    frame : of a volume
     columns : in the order in which every tile stores them
     source : what `formats` needs to write the same kind of file again
     """
@@ -61,11 +141,17 @@ class Header:
     columns: tuple[Column, ...] = ()
     grid: Grid | None = None
     faces: int = 0
+    lossless: bool = True
+    frame: Frame | None = None
     source: dict[str, Any] = field(default_factory=dict)
     writer: str = f"pcc {__version__}"
 
     def to_json(self) -> dict[str, Any]:
+        rare: dict[str, Any] = {} if self.lossless else {"lossless": False}
+        if self.frame:
+            rare["volume"] = self.frame.to_json()
         return {
+            **rare,
             "kind": self.kind,
             "count": self.count,
             "faces": self.faces,
@@ -89,6 +175,7 @@ class Header:
         if kind not in KINDS:
             raise UnsupportedError(f"the file holds a '{kind}', which this pcc does not know")
         grid = Grid.from_json(record.get("grid")) if kind == "points" else None
+        frame = Frame.from_json(record.get("volume")) if kind == "volume" else None
         header = cls(
             kind=kind,
             count=integer(record, "count", 0, COUNT_LIMIT),
@@ -96,6 +183,8 @@ class Header:
             tiles=integer(record, "tiles", 0, TILES_LIMIT),
             columns=tuple(_column(entry) for entry in records(record, "columns")),
             grid=grid,
+            lossless=member({"lossless": True, **record}, "lossless", bool),
+            frame=frame,
             source=member(record, "source", dict),
             writer=member(record, "writer", str),
         )
@@ -110,8 +199,10 @@ class Header:
         patches = {name for role, name in names if role == "patch"}
         if any(count > 1 for count in names.values()) or roles["order"] > 1:
             raise FormatError("the file lists a column twice")
-        if self.kind == "mesh" and self.tiles != 1:
-            raise FormatError(f"a mesh is one tile, not {self.tiles}")
+        if self.kind != "points" and self.tiles != 1:
+            raise FormatError(f"a {self.kind} is one tile, not {self.tiles}")
+        if self.frame and (self.columns or self.count != math.prod(self.frame.shape)):
+            raise FormatError("the samples of the volume are not as many as its shape says")
         if {name for role, name in names if role == "residual"} != residuals or (
             self.kind == "points" and roles["face"]
         ):

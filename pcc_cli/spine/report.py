@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from pcc_cli.container import Section
 from pcc_cli.spine.header import Header
-from pcc_cli.spine.tile import Coded
+from pcc_cli.spine.quality import Quality
+from pcc_cli.spine.tile import Coded, Piece
 
 _ATTRIBUTES = ("point", "face", "order")  # roles whose columns are no part of the coordinates
 
@@ -17,13 +18,14 @@ _ATTRIBUTES = ("point", "face", "order")  # roles whose columns are no part of t
 class Report:
     """What came of a compression.
 
-    kind : "points" or "mesh"
-    points, faces : what was stored
+    kind : "points", "mesh" or "volume"
+    points, faces : what was compressed: points, vertices or samples, and faces
     bytes_out : size of the file: geometry, attributes, and descriptions
     geometry_bytes : streams of the codec, and residuals of coordinates
     attribute_bytes : name -> size; "order" is that of the points
     max_error : largest distance from a point to its restored one, source units; 0.0 is exact
     grid : how coordinates are kept, in words
+    quality : measure -> value, of a lossy codec: what `pcc eval` measures on the decoded file
     codecs : id of each tile's codec
     device : where the codec computed
     notes : what a user should know beside the numbers
@@ -37,6 +39,7 @@ class Report:
     attribute_bytes: dict[str, int]
     max_error: float
     grid: str
+    quality: dict[str, float]
     codecs: list[str]
     device: str
     notes: list[str]
@@ -55,11 +58,16 @@ class Tally:
         self._codecs: list[str] = []
         self._sizes: Counter[str] = Counter()  # codec id -> bytes of geometry, were it alone
         self._geometry_bytes = 0
+        self._quality = Quality(header)
+        self._measured: dict[str, float] = {}
         self._attribute_bytes = {c.label: 0 for c in header.columns if c.role in _ATTRIBUTES}
 
-    def add(self, coded: Coded) -> Iterator[Section]:
-        """Counts a tile and hands its sections on."""
+    def add(self, piece: Piece, coded: Coded) -> Iterator[Section]:
+        """Counts a tile that was made of `piece`, and hands its sections on."""
+        if not self._header.lossless:
+            self._quality.add(piece.shape, coded.piece.shape)
         self._codecs.append(coded.codec)
+        self._measured = coded.quality
         self._sizes.update(coded.sizes)
         self._geometry_bytes += coded.stream_bytes
         for column, size in zip(self._header.columns, coded.column_bytes, strict=True):
@@ -81,6 +89,7 @@ class Tally:
             attribute_bytes=self._attribute_bytes,
             max_error=max_error,
             grid=grid_text(header),
+            quality={**self._quality.values(), **self._measured},
             codecs=self._codecs,
             device=device,
             notes=[*notes, *self._fallbacks()],
@@ -98,6 +107,8 @@ class Tally:
 def grid_text(header: Header) -> str:
     """How the coordinates are kept, in words."""
     grid = header.grid
+    if header.frame is not None:
+        return f"{' x '.join(map(str, header.frame.shape))} {header.frame.dtype}"
     if grid is None:
         return "coordinates as they are"
     if grid.kind == "float_bits":

@@ -4,59 +4,75 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from pcc_cli import codecs
 from pcc_cli.attributes import coder
-from pcc_cli.codecs.base import Codec, Payload
+from pcc_cli.codecs.base import Codec, Inexact, Payload, Progress, silent
 from pcc_cli.container import Section, dump_json, load_json
 from pcc_cli.errors import FormatError, UnsupportedError
 from pcc_cli.fields import integer, member, records
-from pcc_cli.geometry import Mesh, VoxelCloud
+from pcc_cli.geometry import Mesh, PointCloud, Volume, VoxelCloud
+from pcc_cli.spine.carry import carried
 from pcc_cli.spine.digest import Digest, arrays_of
 from pcc_cli.spine.header import Header
 
 Array = np.ndarray[Any, Any]
 
 RECORD, COLUMNS = "TILE", "ATTR"  # kinds of sections; all others of a tile are streams of its codec
-POINTS_LIMIT = {"points": 1 << 21, "mesh": 1 << 32}  # of one tile, checked before decoding
+# Of one tile, checked before decoding.
+POINTS_LIMIT = {"points": 1 << 21, "mesh": 1 << 32, "volume": 1 << 40}
 SECTION_BYTES = 21  # of a section beside its data
 
 
-class Piece(NamedTuple):
-    """What a tile holds: a VoxelCloud, or a Mesh without attributes, and its columns."""
+Bare = VoxelCloud | Mesh | Volume  # what codecs see
 
-    shape: VoxelCloud | Mesh
+
+class Piece(NamedTuple):
+    """What a tile holds: a shape without attributes, and its columns.
+
+    integers : what digests cover in place of the shape, if its codec is not exact
+    """
+
+    shape: Bare
     columns: list[Array]
+    integers: list[Array] | None = None
 
 
 @dataclass(frozen=True)
 class Coded:
     """A tile as it is stored.
 
+    piece : what the tile decodes to
+    quality : measures by the codec itself
     codec : id of the codec that won
     sizes : codec id -> bytes that its coding of the geometry takes, or would take
     stream_bytes, column_bytes : size of the streams of `codec`, and of each column
     """
 
     sections: list[Section]
+    piece: Piece
+    quality: dict[str, float]
     codec: str
     sizes: dict[str, int]
     stream_bytes: int
     column_bytes: list[int]
 
 
-def encode(number: int, piece: Piece, contenders: Sequence[Codec]) -> Coded:
+def encode(
+    number: int, piece: Piece, contenders: Sequence[Codec], progress: Progress = silent
+) -> Coded:
     """Tile `number`, its geometry coded by the contender that makes it smallest, ties to the first.
 
-    All contenders must keep the same promise: all that exist for one kind of shape are lossless.
+    All contenders must keep the same promise: several are lossless, or there is one.
     """
-    shape = piece.shape
-    payloads = [(codec, codec.encode(shape)) for codec in contenders]
+    payloads = [(codec, codec.encode(piece.shape, progress)) for codec in contenders]
     codec, payload = min(payloads, key=lambda pair: _stored_size(pair[1]))
-    entries, columns = coder.encode(piece.columns, _voxels(shape))
+    back = piece if codec.lossless else _returned(piece, codec, payload)
+    shape = back.shape
+    entries, columns = coder.encode(back.columns, _voxels(shape))
     record = {
         "codec": codec.id,
         "config": codecs.settings_of(codec),
@@ -66,15 +82,29 @@ def encode(number: int, piece: Piece, contenders: Sequence[Codec]) -> Coded:
         "bounds": _bounds(shape),
         "coder": coder.COLUMNS,
         "columns": entries,
-        "digest": _digest(piece),
+        "digest": _digest(back),
     }
     sections = [Section(RECORD, number, dump_json(record))]
     sections += [Section(name, number, stream) for name, stream in payload.streams.items()]
-    if piece.columns:
+    if back.columns:
         sections.append(Section(COLUMNS, number, columns))
     sizes = {contender.id: _stored_size(coded) for contender, coded in payloads}
     column_bytes = [entry["bytes"] for entry in entries]
-    return Coded(sections, codec.id, sizes, payload.size_bytes, column_bytes)
+    return Coded(sections, back, payload.quality, codec.id, sizes, payload.size_bytes, column_bytes)
+
+
+def _returned(piece: Piece, codec: Codec, payload: Payload) -> Piece:
+    """What the decoder will see of `piece`: its shape, and the columns carried over to it."""
+    shape = codec.decode(payload)
+    assert not isinstance(shape, PointCloud)
+    if isinstance(shape, VoxelCloud) and isinstance(piece.shape, VoxelCloud):
+        columns = carried(piece.columns, piece.shape.voxels, shape.voxels)
+        return Piece(shape, columns, _integers(codec, payload))
+    return Piece(shape, [], _integers(codec, payload))
+
+
+def _integers(codec: Codec, payload: Payload) -> list[Array] | None:
+    return None if codec.exact else cast("Inexact", codec).integers(payload)
 
 
 @dataclass(frozen=True)
@@ -158,9 +188,15 @@ def unknown(section: Section) -> UnsupportedError:
 def decode(tile: Stored, header: Header, device: str) -> Piece:
     """What `tile` holds, its digest checked; errors as in `api.decompress`."""
     record = tile.record
-    shape = _decode_geometry(tile, header, device)
+    codec, payload = _stored_geometry(tile, device)
+    shape = codec.decode(payload)
+    if not isinstance(shape, codecs.SHAPES[header.kind]):
+        raise FormatError(f"tile {tile.number} decodes to another kind of shape")
+    assert not isinstance(shape, PointCloud)
+    integers = _integers(codec, payload)
     faces = len(shape.face_sizes) if isinstance(shape, Mesh) else 0
-    if len(shape) != tile.points or faces != header.faces:
+    # What floats restore may have other counts elsewhere: a surface has more or fewer vertices.
+    if codec.exact and (len(shape) != tile.points or (header.lossless and faces != header.faces)):
         raise FormatError(f"tile {tile.number} decodes to other counts than the file announces")
     layout = [
         (faces if column.role == "face" else len(shape), column.dtype) for column in header.columns
@@ -168,7 +204,8 @@ def decode(tile: Stored, header: Header, device: str) -> Piece:
     if member(record, "coder", str) != coder.COLUMNS:
         raise UnsupportedError(f"this pcc does not know the coder '{record['coder']}'")
     data = tile.data.get(COLUMNS, b"")
-    piece = Piece(shape, coder.decode(record["columns"], data, layout, _voxels(shape)))
+    columns = coder.decode(record["columns"], data, layout, _voxels(shape))
+    piece = Piece(shape, columns, integers)
     if (record.get("bounds"), record.get("digest")) != (_bounds(shape), _digest(piece)):
         raise FormatError(
             f"tile {tile.number} does not decode to what was compressed: its digest is wrong"
@@ -176,17 +213,14 @@ def decode(tile: Stored, header: Header, device: str) -> Piece:
     return piece
 
 
-def _decode_geometry(tile: Stored, header: Header, device: str) -> VoxelCloud | Mesh:
+def _stored_geometry(tile: Stored, device: str) -> tuple[Codec, Payload]:
     name = member(tile.record, "codec", str)
     codec = codecs.create(name, member(tile.record, "config", dict), device)
     streams = {stream: tile.data[stream] for stream in tile.record["streams"]}
-    shape = codec.decode(Payload(member(tile.record, "meta", dict), streams))
-    if not isinstance(shape, Mesh if header.kind == "mesh" else VoxelCloud):
-        raise FormatError(f"tile {tile.number} decodes to another kind of shape")
-    return shape
+    return codec, Payload(member(tile.record, "meta", dict), streams)
 
 
-def _voxels(shape: VoxelCloud | Mesh) -> Array | None:
+def _voxels(shape: Bare) -> Array | None:
     """Places that columns can be guessed from; the vertices of a mesh have no order of space."""
     return shape.voxels if isinstance(shape, VoxelCloud) else None
 
@@ -197,9 +231,9 @@ def _stored_size(payload: Payload) -> int:
     )
 
 
-def _bounds(shape: VoxelCloud | Mesh) -> list[list[int]] | None:
+def _bounds(shape: Bare) -> list[list[int]] | None:
     """Smallest and largest voxel on each axis."""
-    if isinstance(shape, Mesh) or not len(shape):
+    if not isinstance(shape, VoxelCloud) or not len(shape):
         return None
     low, high = shape.voxels.min(axis=0), shape.voxels.max(axis=0)
     return [[int(x) for x in low], [int(x) for x in high]]
@@ -207,6 +241,6 @@ def _bounds(shape: VoxelCloud | Mesh) -> list[list[int]] | None:
 
 def _digest(piece: Piece) -> str:
     digest = Digest()
-    digest.update(arrays_of(piece.shape))
+    digest.update(arrays_of(piece.shape) if piece.integers is None else piece.integers)
     digest.update(piece.columns)
     return digest.value().hex()

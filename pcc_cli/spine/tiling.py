@@ -16,10 +16,10 @@ import numpy as np
 from pcc_cli import grid as grids
 from pcc_cli.entropy.columns import type_name
 from pcc_cli.errors import FormatError, InputError
-from pcc_cli.geometry import Mesh, PointCloud, VoxelCloud
+from pcc_cli.geometry import Mesh, PointCloud, Volume, VoxelCloud, Whole
 from pcc_cli.spine import invalid
 from pcc_cli.spine.digest import Digest, arrays_of
-from pcc_cli.spine.header import AXES, Column, Header
+from pcc_cli.spine.header import AXES, Column, Frame, Header
 from pcc_cli.spine.tile import Piece
 from pcc_cli.tree.morton import morton_order
 
@@ -43,7 +43,11 @@ class Split:
 
 
 def split_points(
-    cloud: PointCloud, fit: grids.Fit, keep_order: bool, patch: Array | None = None
+    cloud: PointCloud,
+    fit: grids.Fit,
+    keep_order: bool,
+    patch: Array | None = None,
+    lossless: bool = True,
 ) -> Split:
     """The tiles of `cloud`, whose `fit` is its place on the grid; patch as in `invalid`."""
     order = morton_order(fit.voxels)
@@ -56,7 +60,15 @@ def split_points(
             columns |= {Column(n, kind, role): c for n, c in zip(AXES, triples.T, strict=True)}
     hidden = (Column("order", "<u8" if len(cloud) >> 32 else "<u4", "order"),) if keep_order else ()
     tiles = -(-len(cloud) // TILE_POINTS)
-    header = Header("points", len(cloud), tiles, (*columns, *hidden), fit.grid, 0, cloud.source)
+    header = Header(
+        "points",
+        count=len(cloud),
+        tiles=tiles,
+        columns=(*columns, *hidden),
+        grid=fit.grid,
+        lossless=lossless,
+        source=cloud.source,
+    )
 
     def pieces() -> Iterator[Piece]:
         for tile in range(tiles):
@@ -68,26 +80,49 @@ def split_points(
     return Split(header, pieces(), fit.max_error)
 
 
-def split_mesh(mesh: Mesh) -> Split:
-    """The one tile of `mesh`."""
-    groups = (("point", mesh.attributes), ("face", mesh.face_attributes))
+def split_volume(volume: Volume, lossless: bool) -> Split:
+    """The one tile of `volume`."""
+    header = Header(
+        "volume",
+        count=len(volume),
+        tiles=1,
+        lossless=lossless,
+        frame=Frame.of(volume),
+        source=volume.source,
+    )
+    return Split(header, iter([Piece(volume, [])]))
+
+
+def split_mesh(mesh: Mesh, lossless: bool) -> Split:
+    """The one tile of `mesh`; its attributes have no vertices to go to if it is not `lossless`."""
+    groups = (("point", mesh.attributes), ("face", mesh.face_attributes)) if lossless else ()
     columns = {
         Column(name, type_name(values.dtype), role): values
         for role, group in groups
         for name, values in group.items()
     }
-    header = Header("mesh", len(mesh), 1, tuple(columns), None, len(mesh.face_sizes), mesh.source)
+    header = Header(
+        "mesh",
+        count=len(mesh),
+        tiles=1,
+        columns=tuple(columns),
+        faces=len(mesh.face_sizes),
+        lossless=lossless,
+        source=mesh.source,
+    )
     bare = Mesh(mesh.points, mesh.face_sizes, mesh.face_indices)
     return Split(header, iter([Piece(bare, list(columns.values()))]))
 
 
-def without(
-    shape: PointCloud | Mesh, drop: Collection[str], only: Collection[str] | None
-) -> PointCloud | Mesh:
+def without(shape: Whole, drop: Collection[str], only: Collection[str] | None) -> Whole:
     """`shape` without the attributes `drop`, or with those in `only` alone.
 
     `rgb` stands for red, green and blue. InputError for a name that no attribute has.
     """
+    if isinstance(shape, Volume):
+        if drop or only:
+            raise InputError("a volume has no attributes to leave out")
+        return shape
     faces = shape.face_attributes if isinstance(shape, Mesh) else {}
     names = {*shape.attributes, *faces}
     drop = _spelled_out(drop, names)
@@ -110,7 +145,12 @@ def _spelled_out(names: Collection[str], known: Collection[str]) -> set[str]:
     return {one for name, group in groups.items() for one in ((name,) if name in known else group)}
 
 
-def restore(header: Header, piece: Piece) -> PointCloud | Mesh:
+def checked(piece: Piece, restored: Whole) -> list[Array]:
+    """What the digest of the whole file covers of a piece, and of the shape that it stands for."""
+    return arrays_of(restored) if piece.integers is None else [*piece.integers, *piece.columns]
+
+
+def restore(header: Header, piece: Piece) -> Whole:
     """The part of the shape that `piece` stands for: source units, attributes by name."""
 
     def named(role: str) -> dict[str, Array]:
@@ -123,6 +163,9 @@ def restore(header: Header, piece: Piece) -> PointCloud | Mesh:
         return Mesh(
             mesh.points, mesh.face_sizes, mesh.face_indices, attributes, faces, header.source
         )
+    if isinstance(piece.shape, Volume):
+        assert header.frame is not None
+        return header.frame.filled(piece.shape.values, header.source)
     assert header.grid is not None
     triples = [
         np.stack([columns[axis] for axis in AXES], axis=1) if columns else None
@@ -134,7 +177,7 @@ def restore(header: Header, piece: Piece) -> PointCloud | Mesh:
     return PointCloud(points, named("point"), header.source)
 
 
-def join(header: Header, pieces: Iterable[Piece], digest: Digest) -> PointCloud | Mesh:
+def join(header: Header, pieces: Iterable[Piece], digest: Digest) -> Whole:
     """The whole shape, and its numbers in `digest`, in the order of the tiles.
 
     The parts are collected as they come: the counts of the header are compared, never believed.
@@ -143,8 +186,8 @@ def join(header: Header, pieces: Iterable[Piece], digest: Digest) -> PointCloud 
     order: list[Array] = []
     for piece in pieces:
         part = restore(header, piece)
-        digest.update(arrays_of(part))
-        if isinstance(part, Mesh):
+        digest.update(checked(piece, part))
+        if not isinstance(part, PointCloud):
             return part
         parts.append(part)
         order += [

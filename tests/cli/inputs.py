@@ -57,7 +57,9 @@ def make(folder: Path) -> None:
     texts["packed.dcz"] = packed
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PCC_MODELS", str(folder / "models"))
-        texts["learned.dcz"] = _packed(texts["sphere.ply"], model=tiny_models.OCCUPANCY)
+        texts["learned.dcz"] = _packed(
+            texts["sphere.ply"], settings={"model": tiny_models.OCCUPANCY}
+        )
     texts["packed/a.ply.dcz"] = packed
     texts["packed/b.ply.dcz"] = _packed(texts["floats.ply"], codec="plain")
     texts["cut.dcz"] = packed[:-20]

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from pcc_cli.codecs import multiplicity, ranks
-from pcc_cli.codecs.base import Payload
+from pcc_cli.codecs.base import Payload, Progress, setting, silent
 from pcc_cli.codecs.occupancy.model import OccupancyModel, load_model
 from pcc_cli.codecs.occupancy.network import STAGES, LevelStep
 from pcc_cli.entropy.logistic import PROBABILITY_BITS
@@ -53,24 +53,22 @@ Exchange = Callable[[int, int, Any, Known], Array]
 
 @dataclass(frozen=True)
 class Occupancy:
-    """The settings of the codec.
-
-    model : id of the trained network
-    device : "auto", "cpu" or "cuda"; not part of the file, which is the same on all
-    """
+    """The codec; its fields are its settings."""
 
     id: ClassVar[str] = "occupancy.1"
     accepts: ClassVar[tuple[type, ...]] = (VoxelCloud,)
     exact: ClassVar[bool] = True
+    lossless: ClassVar[bool] = True
+    rates: ClassVar[tuple[dict[str, Any], ...]] = ()
 
-    model: str = "occupancy-1"
-    device: str = "auto"
+    model: str = setting("occupancy-1", "id of the trained network")
+    device: str = setting("auto", "where it runs; not part of the file, which is the same on all")
 
     def config(self) -> dict[str, Any]:
         """The settings, as JSON."""
         return asdict(self)
 
-    def encode(self, shape: Shape) -> Payload:
+    def encode(self, shape: Shape, progress: Progress = silent) -> Payload:
         """The payload of a VoxelCloud of at most MAX_VOXELS points.
 
         Raises ModelError when the model is missing or damaged.

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pcc_cli.codecs.base import Payload
+from pcc_cli.codecs.base import Payload, Progress, silent
 from pcc_cli.errors import InputError
 from pcc_cli.evaluation.case import Case
 from pcc_cli.evaluation.choices import Choices, on_grids
@@ -74,7 +74,7 @@ class Draco(Peer):
         quantization = f"-qp {self.bits}" if self.bits else "integers"
         return f"{first}draco -cl {self.level} {quantization}"
 
-    def encode(self, shape: Shape) -> Payload:
+    def encode(self, shape: Shape, progress: Progress = silent) -> Payload:
         coder = library.load("DracoPy", "DracoPy")
         if isinstance(shape, Mesh):
             points, faces = _triangles(shape)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pcc_cli import formats
-from pcc_cli.codecs.base import Payload
+from pcc_cli.codecs.base import Payload, Progress, silent
 from pcc_cli.errors import InputError, PccError, UnsupportedError
 from pcc_cli.evaluation.case import Case
 from pcc_cli.evaluation.choices import Choices, on_grids
@@ -167,7 +167,7 @@ class Gpcc(Peer):
         smallest = "the smallest of " if len(modes) > 1 else ""
         return f"tmc3 --mode=0 --disableAttributeCoding=1, {smallest}" + "; ".join(modes)
 
-    def encode(self, shape: Shape) -> Payload:
+    def encode(self, shape: Shape, progress: Progress = silent) -> Payload:
         """One stream, named by the mode that made it smallest; the time is that of this mode."""
         if not isinstance(shape, PointCloud):
             raise InputError("G-PCC takes point clouds")
@@ -203,8 +203,7 @@ class Gpcc(Peer):
                     "--outputBinaryPly=1",
                 ]
             )
-            shape = formats.read(decoded.read_bytes(), decoded.name)
-        return PointCloud(shape.points)
+            return formats.read(decoded.read_bytes(), decoded.name)
 
 
 def _ply(points: Array) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pcc_cli.codecs.base import Payload
+from pcc_cli.codecs.base import Payload, Progress, silent
 from pcc_cli.errors import InputError
 from pcc_cli.evaluation.case import Case
 from pcc_cli.evaluation.choices import Choices, on_grids
@@ -42,7 +42,7 @@ class Laz(Peer):
     def command(self) -> str:
         return "laspy: LAS 1.2, point format 0, lazrs, file order"
 
-    def encode(self, shape: Shape) -> Payload:
+    def encode(self, shape: Shape, progress: Progress = silent) -> Payload:
         laspy = library.load("laspy", "laspy")
         if not isinstance(shape, PointCloud) or shape.points.max(initial=0) >= 1 << 31:
             raise InputError("LAZ takes clouds with coordinates below 2**31 steps")

@@ -9,7 +9,7 @@ import numpy as np
 import zstandard
 
 from pcc_cli import formats
-from pcc_cli.codecs.base import Payload
+from pcc_cli.codecs.base import Payload, Progress, silent
 from pcc_cli.errors import InputError
 from pcc_cli.evaluation.case import Case
 from pcc_cli.evaluation.choices import Choices, on_grids
@@ -43,7 +43,7 @@ class Zstd(Peer):
     def command(self) -> str:
         return f"zstd -{self.level} of a binary PLY file"
 
-    def encode(self, shape: Shape) -> Payload:
+    def encode(self, shape: Shape, progress: Progress = silent) -> Payload:
         if isinstance(shape, PointCloud):
             largest = int(shape.points.max(initial=0))
             dtype = np.uint16 if largest < 1 << 16 else np.uint32

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcc_cli.geometry import Array, Shape, VoxelCloud
+from pcc_cli.geometry import Array, Visible, VoxelCloud
 
 Vector = tuple[float, float, float]
 
@@ -33,7 +33,7 @@ class Camera:
     @classmethod
     def looking_at(
         cls,
-        shape: Shape,
+        shape: Visible,
         azimuth: float = -60.0,
         elevation: float = 20.0,
         *,
@@ -87,13 +87,13 @@ class Camera:
                       self.width * factor, self.height * factor)  # fmt: skip
 
 
-def points_of(shape: Shape) -> Array:
+def points_of(shape: Visible) -> Array:
     """(n, 3), the finite points, voxels or vertices of `shape`; float64."""
     points = shape.voxels if isinstance(shape, VoxelCloud) else shape.points
     return points.astype(np.float64)
 
 
-def _some_points(shape: Shape) -> Array:
+def _some_points(shape: Visible) -> Array:
     points = points_of(shape)
     points = points[np.isfinite(points).all(1)]
     if not len(points):

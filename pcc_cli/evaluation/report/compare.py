@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pcc_cli.errors import PccError
+from pcc_cli.errors import InputError, PccError
 from pcc_cli.evaluation.report.lettering import draw_text, text_width
 from pcc_cli.evaluation.report.png import write_png
 from pcc_cli.evaluation.report.render import Camera, render
-from pcc_cli.geometry import Array, Mesh, PointCloud
+from pcc_cli.geometry import Array, Mesh, PointCloud, Volume
 
 _PANEL = 660  # pixels each way, without the label
 _FINE = 3  # supersampling
@@ -71,7 +71,11 @@ def _load(path: Path) -> PointCloud | Mesh:
     from pcc_cli import api, formats
 
     data = path.read_bytes()
-    return api.decompress(data) if path.suffix == ".dcz" else formats.read(data, path.name)
+    packed = path.suffix == ".dcz"
+    shape = api.decompress(data) if packed else formats.read(data, path.name)
+    if isinstance(shape, Volume):
+        raise InputError(f"{path}: a volume is drawn in slices")
+    return shape
 
 
 def _with_strip(panel: Array) -> Array:

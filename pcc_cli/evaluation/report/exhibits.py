@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pcc_cli import formats
-from pcc_cli.errors import PccError
+from pcc_cli.errors import InputError, PccError
 from pcc_cli.evaluation.report import deviation
 from pcc_cli.evaluation.report.camera import Camera, points_of
 from pcc_cli.evaluation.report.images import data_uri
@@ -19,7 +19,7 @@ from pcc_cli.evaluation.report.packing import packed
 from pcc_cli.evaluation.report.render import best_camera, corner_colours, point_colours, render
 from pcc_cli.evaluation.report.triangles import spread
 from pcc_cli.evaluation.rows import Row
-from pcc_cli.geometry import Array, Mesh, PointCloud
+from pcc_cli.geometry import Array, Mesh, PointCloud, Volume
 
 WIDTH, HEIGHT = 520, 470  # pixels of a picture
 BUDGET = 7_500_000  # bytes of pictures and points in a page
@@ -105,7 +105,10 @@ def _made(rows: Sequence[Row], folder: Path, most: int) -> Iterator[Exhibit]:
 
 
 def _read(path: Path) -> PointCloud | Mesh:
-    return formats.read(path.read_bytes(), path.name)
+    shape = formats.read(path.read_bytes(), path.name)
+    if isinstance(shape, Volume):
+        raise InputError(f"{path.name}: a volume has no points to draw")
+    return shape
 
 
 class _Stage:

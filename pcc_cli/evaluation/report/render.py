@@ -30,7 +30,7 @@ from pcc_cli.evaluation.report.triangles import (
     spread,
 )
 from pcc_cli.evaluation.report.viewpoint import best_camera, scene_of
-from pcc_cli.geometry import Array, Mesh, PointCloud, Shape, VoxelCloud
+from pcc_cli.geometry import Array, Mesh, PointCloud, Visible, VoxelCloud
 
 __all__ = ["Camera", "best_camera", "encode_png", "render", "write_png"]
 
@@ -38,7 +38,7 @@ _SHADING = 100_000  # places on a mesh that throw its shadow
 
 
 def render(
-    shape: Shape, camera: Camera, *, supersampling: int = 2, transparent: bool = False
+    shape: Visible, camera: Camera, *, supersampling: int = 2, transparent: bool = False
 ) -> Array:
     """(h, w, 3) uint8 sRGB: `shape` as `camera` sees it, before a soft background.
 
@@ -64,7 +64,7 @@ def render(
     return np.rint(255.0 * np.clip(image, 0.0, 1.0)).astype(np.uint8)
 
 
-def _drawn(shape: Shape, points: Array, finite: Array, camera: Camera) -> Frame:
+def _drawn(shape: Visible, points: Array, finite: Array, camera: Camera) -> Frame:
     if isinstance(shape, Mesh):
         triangles, colours = corner_colours(shape, camera)
         return draw_triangles(points, triangles, colours, camera)
@@ -104,7 +104,7 @@ def _triangles(mesh: Mesh, finite: Array) -> Array:
     return triangles[finite[triangles].all(1)]
 
 
-def _shading(shape: Shape, points: Array, finite: Array) -> Array:
+def _shading(shape: Visible, points: Array, finite: Array) -> Array:
     """(n, 3): points of `shape` that throw its shadow."""
     if isinstance(shape, Mesh):
         return spread(points, _triangles(shape, finite), _SHADING)[0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pcc_cli.evaluation.report.camera import Camera, Vector, points_of
-from pcc_cli.geometry import Array, Mesh, PointCloud, Shape, VoxelCloud
+from pcc_cli.geometry import Array, Mesh, PointCloud, Visible, VoxelCloud
 
 _Y, _Z = (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
 _MOST = 100_000  # points that decide about larger shapes
@@ -36,7 +36,7 @@ class Scene:
     inner: float = 1.0
 
 
-def scene_of(shape: Shape) -> Scene:
+def scene_of(shape: Visible) -> Scene:
     """What `shape` seems to be, from its points alone."""
     points = points_of(shape)
     points = points[np.isfinite(points).all(1)]
@@ -57,7 +57,7 @@ def scene_of(shape: Shape) -> Scene:
     return Scene("body", up, azimuth, 10.0 if up == _Y else 18.0)
 
 
-def best_camera(shape: Shape, width: int = 800, height: int = 600) -> Camera:
+def best_camera(shape: Visible, width: int = 800, height: int = 600) -> Camera:
     """The camera that shows `shape` as one shows its like: a body from the front, land from above.
 
     width, height : pixels
@@ -75,7 +75,7 @@ def best_camera(shape: Shape, width: int = 800, height: int = 600) -> Camera:
     )
 
 
-def _upright(shape: Shape, points: Array) -> Vector:
+def _upright(shape: Visible, points: Array) -> Vector:
     """y or z: the one it stands on at 0, else the one along which it is long, else custom."""
     low, extent = points.min(0), np.ptp(points, axis=0)
     voxels = isinstance(shape, VoxelCloud) or bool((low >= 0).all() and (points % 1 == 0).all())
