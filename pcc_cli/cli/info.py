@@ -64,14 +64,10 @@ def _list_settings(codec: str, json: bool) -> None:
         ]
         Console(json=True).record({"codec": id, "settings": about})
         return
-    rows = [
-        (f"{s.option} {s.kind.__name__}", "" if s.default is None else str(s.default), s.help)
-        for s in found
-    ]
-    widths = [max(len(row[i]) for row in rows) for i in range(2)]
-    print(f"{id}: settings, defaults")
-    for option, default, text in rows:
-        print(f"  {option:{widths[0]}}  {default:{widths[1]}}  {text}")
+    print(f"{id}: its settings, with their defaults")
+    for s in found:
+        default = "" if s.default is None else f" [{s.default}]"
+        print(f"  {s.option} {s.kind.__name__}{default}: {s.help}")
 
 
 def _printer(silent: bool) -> each.Say:
