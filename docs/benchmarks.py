@@ -94,6 +94,7 @@ def lossless(rows: list[Row]) -> Iterator[str]:
     def lines() -> Iterator[list[str]]:
         for about, group in cases(rows):
             pcc, gpcc = smallest(group), smallest(group, "gpcc")
+            octree = smallest(group, "gpcc-octree")
             if pcc is not None:
                 yield [
                     f"`{Path(about.file).stem}`",
@@ -102,15 +103,22 @@ def lossless(rows: list[Row]) -> Iterator[str]:
                     f"{pcc.bytes:,}",
                     f"{pcc.bpp:.3f}",
                     *([f"{gpcc.bpp:.3f}", next(iter(gpcc.sections))] if gpcc else ["", ""]),
-                    f"{100 * (pcc.bytes / gpcc.bytes - 1):+.1f} %" if gpcc else "",
+                    percent(pcc, gpcc),
+                    bpp(octree),
+                    percent(pcc, octree),
                     *(bpp(smallest(group, name)) for name in OTHERS),
                 ]
 
     yield from table(
         "file | points | grid | pcc, bytes | bpp | G-PCC, bpp | mode | pcc to G-PCC "
-        "| Draco | LAZ | Zstandard",
+        "| octree, bpp | pcc to octree | Draco | LAZ | Zstandard",
         lines(),
     )
+
+
+def percent(ours: Row, theirs: Row | None) -> str:
+    """How much larger our file is."""
+    return f"{100 * (ours.bytes / theirs.bytes - 1):+.1f} %" if theirs else ""
 
 
 def bpp(row: Row | None) -> str:

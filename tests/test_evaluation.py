@@ -208,8 +208,9 @@ def test_a_missing_package_is_named_with_what_installs_it(monkeypatch: pytest.Mo
 
 def test_gpcc_takes_the_best_mode_of_a_scan(sparse: Path, tmc3: Path, tmp_path: Path) -> None:
     choices = replace(PLAIN, against=("gpcc",), lossless=True)
-    ours, theirs = evaluated([sparse], choices, tmp_path / "run")
-    assert (ours.codec, theirs.codec) == ("plain.1", "gpcc")
+    ours, octree, theirs = evaluated([sparse], choices, tmp_path / "run")
+    assert (ours.codec, octree.codec, theirs.codec) == ("plain.1", "gpcc-octree", "gpcc")
+    assert "geomTreeType" not in octree.config and octree.lossless
     assert theirs.lossless and theirs.version == "TMC13 release-v0-fake"
     assert list(theirs.sections) == ["predgeom sort 1"]
     assert "--geomTreeType=1" in theirs.config and "--planarEnabled=1" in theirs.config

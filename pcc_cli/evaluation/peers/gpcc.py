@@ -61,19 +61,20 @@ ANGULAR_PREDICTIVE = {
     "resRContextQphiThresholdPresentFlag": "1",
     "resRContextQphiThreshold": "0",
 }
+OCTREE_MODES = {"octree": OCTREE, "octree planar": PLANAR}
 SCAN_MODES = {
-    "octree": OCTREE,
-    "octree planar": PLANAR,
+    **OCTREE_MODES,
     **{f"predgeom sort {n}": {**PREDICTIVE, "predGeomSort": str(n)} for n in range(3)},
 }
 
 
 def settings(case: Case, choices: Choices) -> list[Setting]:
-    """Octree and trisoup for dense clouds; for scans the best of several modes on each grid."""
+    """Octree and trisoup for dense clouds; octree, and the best of all modes, for scans."""
     if case.kind != "points":
         return []
     if not case.dense:
-        return _of_a_scan(case, choices.ladder(case))
+        ladder = choices.ladder(case)
+        return on_grids("gpcc-octree", Gpcc(OCTREE_MODES), ladder) + _of_a_scan(case, ladder)
     found = [Setting("gpcc-octree", "lossless", Gpcc({"octree": OCTREE}))]
     if choices.lossless:
         return found
