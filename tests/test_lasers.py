@@ -55,7 +55,8 @@ def test_gpcc_gets_the_lasers_in_steps_of_each_grid(tmp_path: Path) -> None:
     path.write_bytes(ply.write(PointCloud(scan())))
     loaded = case.load(path)
     choices = Choices(rates=(Fraction(1), Fraction(4)))
-    fine, coarse = (each.subject.config()["modes"] for each in gpcc.settings(loaded, choices))
+    found = [each for each in gpcc.settings(loaded, choices) if each.codec == "gpcc"]
+    fine, coarse = (each.subject.config()["modes"] for each in found)
     for modes, factor in ((fine, 1), (coarse, 4)):
         options = modes["predgeom angular sort 0"]
         heights = [float(text) for text in options["lasersZ"].split(",")]

@@ -24,7 +24,9 @@ class WithSettings(TyperCommand):
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         ends = args.index("--") if "--" in args else len(args)
-        own = {name for param in self.params for name in (*param.opts, *param.secondary_opts)}
+        own = {
+            name for param in self.get_params(ctx) for name in (*param.opts, *param.secondary_opts)
+        }
         given, rest = _taken(args[:ends], own)
         ctx.meta[META] = given
         return super().parse_args(ctx, rest + args[ends:])
