@@ -17,6 +17,8 @@ from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
 
 from pcc_cli import codecs, container
+from pcc_cli.attributes.coder import Colours
+from pcc_cli.attributes.colour import CHANNELS
 from pcc_cli.codecs import settings
 from pcc_cli.codecs.base import Codec, Progress, silent
 from pcc_cli.container import WHOLE_FILE, Section
@@ -40,6 +42,7 @@ class Options:
     settings : of the codec, by name, such as {"model": "occupancy-1"}; text for a value will do
     step, bits, lossless : the grid of float coordinates, at most one of the three (`grid.fit`)
     drop, only : attributes to leave out, or the only ones to keep
+    attribute_quality : 1 to 100: colours of points may lose something; None: nothing does
     keep_order : store the order of the points, too
     keep_invalid : store points that are not finite, too, which are left out otherwise
     device : "auto", "cpu" or "cuda", for codecs that compute on one
@@ -53,6 +56,7 @@ class Options:
     lossless: bool = False
     drop: tuple[str, ...] = ()
     only: tuple[str, ...] | None = None
+    attribute_quality: float | None = None
     keep_order: bool = False
     keep_invalid: bool = False
     device: str = "auto"
@@ -75,10 +79,11 @@ def compress_to(
     lossless = contenders[0].lossless
     progress(0.0, "grid")
     split = _split(tiling.without(shape, options.drop, options.only), options, lossless)
-    tally = Tally(split.header)
+    colours = _colours(split.header, options)
+    tally = Tally(split.header, slice(colours.place, colours.place + CHANNELS) if colours else None)
     source, extra = origin.split(split.header.source)
     header = replace(split.header, source=source)
-    sections = chain(extra, _sections(split, contenders, tally, progress))
+    sections = chain(extra, _sections(split, contenders, colours, tally, progress))
     bytes_out = container.write(stream, header.to_json(), sections)
     progress(1.0, "done")
     device = codecs.device_of(contenders[0])
@@ -126,8 +131,8 @@ def inspect(data: bytes) -> dict[str, Any]:
     residuals = [columns.pop(c.label) for c in header.columns if c.role in ("residual", "patch")]
     major, minor = struct.unpack_from("<HH", data, len(container.MAGIC))
     return {
-        "lossless": header.lossless,
         **header.to_json(),
+        "lossless": header.lossless and not any(stored.lossy_columns for stored in tiles),
         "source": origin.readable(header.source, source),
         "format": f"{major}.{minor}",
         "bytes": len(data),
@@ -150,6 +155,17 @@ def _contenders(shape: Whole, options: Options) -> list[Codec]:
     first = codecs.create(chosen, given, options.device)
     rival = options.fallback and first.lossless and chosen != FALLBACK
     return [first, codecs.create(FALLBACK, {})] if rival else [first]
+
+
+def _colours(header: Header, options: Options) -> Colours | None:
+    """Which columns may lose something, and how much."""
+    quality = options.attribute_quality
+    if quality is None:
+        return None
+    if not 1 <= quality <= 100:
+        raise InputError(f"the quality of attributes is 1 to 100, not {quality:g}")
+    place = header.place_of_colours()
+    return None if place is None else Colours(place, quality)
 
 
 def _split(shape: Whole, options: Options, lossless: bool) -> tiling.Split:
@@ -185,6 +201,8 @@ def _notes(shape: Whole, header: Header, options: Options) -> list[str]:
     if isinstance(shape, Mesh) and not header.lossless:
         lost = [*shape.attributes, *shape.face_attributes]
         notes += [f"{', '.join(lost)} not kept: the codec makes new vertices"] if lost else []
+    if options.attribute_quality is not None and header.place_of_colours() is None:
+        notes.append("no colours of points, of 8 or 16 bits: every attribute is kept exactly")
     invalid_points = len(shape) - header.count
     if invalid_points:
         notes.append(
@@ -199,7 +217,11 @@ def _notes(shape: Whole, header: Header, options: Options) -> list[str]:
 
 
 def _sections(
-    split: tiling.Split, contenders: list[Codec], tally: Tally, progress: Progress
+    split: tiling.Split,
+    contenders: list[Codec],
+    colours: Colours | None,
+    tally: Tally,
+    progress: Progress,
 ) -> Iterator[Section]:
     """The sections of all tiles, each tile coded when the one before is written."""
     digest = Digest()
@@ -207,7 +229,7 @@ def _sections(
     for number, piece in enumerate(split.pieces):
         progress(number / tiles, f"tile {number + 1} of {tiles}")
         within = partial(_within, progress, number, tiles)
-        coded = tile.encode(number, piece, contenders, within)
+        coded = tile.encode(number, piece, contenders, within, colours)
         restored = tiling.restore(split.header, coded.piece)
         digest.update(tiling.checked(coded.piece, restored))
         yield from tally.add(piece, coded)

@@ -48,6 +48,7 @@ def point_cases() -> dict[str, Case]:
     return {
         "colours": (PointCloud((sheet * 0.01).astype(np.float32), colours), {}),
         "neighbours": (PointCloud(slope, shaded), {}),
+        "shades": (PointCloud(slope, shaded), {"attribute_quality": 60}),
         "scan": (PointCloud(line, echo), {"keep_order": True}),
         "rounded": (PointCloud(laser, time), {"step": 0.02, "keep_order": True}),
         "floats": (PointCloud(laser.astype(np.float32)), {"lossless": True}),

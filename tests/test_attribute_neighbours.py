@@ -54,7 +54,7 @@ def colours(voxels):
 
 
 def round_trip(values, voxels):
-    entries, data = coder.encode(values, voxels)
+    entries, data, _ = coder.encode(values, voxels)
     layout = [(len(column), column.dtype) for column in values]
     back = coder.decode(entries, data, layout, voxels)
     assert [column.tobytes() for column in back] == [column.tobytes() for column in values]
@@ -178,7 +178,7 @@ def test_threads_and_range_coders_do_not_matter(monkeypatch):
 
 def test_damage_is_refused_or_stays_in_shape():
     values = [column.astype(np.uint16) * 257 for column in colours(SHEET)]
-    entries, data = coder.encode(values, SHEET)
+    entries, data, _ = coder.encode(values, SHEET)
     assert entries[0]["coder"] == coder.NEIGHBOURS
     layout = [(len(SHEET), np.dtype(np.uint16))] * 3
     for position in range(0, len(data), 211):
@@ -210,7 +210,7 @@ def test_damage_is_refused_or_stays_in_shape():
 )
 def test_lies_are_refused(place, lie, error):
     values = [column.astype(np.uint8) for column in colours(SHEET)]
-    entries, data = coder.encode(values, SHEET)
+    entries, data, _ = coder.encode(values, SHEET)
     entries[place] = {**entries[place], **lie}
     layout = [(len(SHEET), np.dtype(np.uint8))] * 3
     with pytest.raises(error or PccError):

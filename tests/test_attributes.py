@@ -30,7 +30,7 @@ def values():
 
 
 def test_round_trip(values):
-    entries, data = coder.encode(values)
+    entries, data, _ = coder.encode(values)
     decoded = coder.decode(entries, data, layout_of(values))
     assert [d.tobytes() for d in decoded] == [v.tobytes() for v in values]
     assert [d.dtype for d in decoded] == [v.dtype for v in values]
@@ -38,27 +38,27 @@ def test_round_trip(values):
 
 
 def test_no_columns():
-    assert coder.encode([]) == ([], b"")
+    assert coder.encode([]) == ([], b"", [])
     assert coder.decode([], b"", []) == []
 
 
 def test_a_related_column_is_coded_as_a_difference(values):
-    entries, _ = coder.encode(values[:2])
+    entries, _, _ = coder.encode(values[:2])
     assert "minus" in entries[1]["steps"]
     assert entries[1]["bytes"] < coder.encode(values[1:2])[0][0]["bytes"]
 
 
 def test_floats_and_columns_of_other_lengths_are_no_reference():
     floats = RNG.normal(size=300)
-    entries, _ = coder.encode([floats, floats])
+    entries, _, _ = coder.encode([floats, floats])
     assert "minus" not in entries[1]["steps"]
     rows = RNG.integers(0, 1 << 60, 300)
-    entries, _ = coder.encode([rows, rows[:299]])
+    entries, _, _ = coder.encode([rows, rows[:299]])
     assert "minus" not in entries[1]["steps"]
 
 
 def test_damage_is_refused_or_stays_in_shape(values):
-    entries, data = coder.encode(values)
+    entries, data, _ = coder.encode(values)
     layout = layout_of(values)
     for position in range(0, len(data), 7):
         damaged = data[:position] + bytes([data[position] ^ 64]) + data[position + 1 :]

@@ -32,7 +32,7 @@ ALLOWED = {
     "weights": BASE | {"exact"},
     "codecs": BASE | TENSOR | {"attributes", "container", "grid", "entropy"},
     "attributes": BASE | {"entropy", "tree.morton"},
-    "spine": BASE | CODING | {"container", "grid", "entropy", "tree.morton"},
+    "spine": BASE | CODING | {"container", "grid", "entropy", "metrics", "tree.morton"},
     "api": BASE | CODING | {"spine", "container", "grid"},
     **dict.fromkeys(SUPPORT, LOWER),
     "parallel.distributed": LOWER,  # of training alone, so it may load torch at once

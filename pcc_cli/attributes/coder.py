@@ -1,19 +1,21 @@
 """The second stage of a tile: its columns, in the order of the decoded geometry, to bytes and back.
 
-There are two coders of a column. `columns.1` takes it as a row of numbers: differences to the row
-or the column before, tables, ranks, zstandard. `neighbours.1` guesses each value of a point from
-the points around it. Each column is stored with the one that makes it smaller. Columns that
-resemble the one before, as colours do, are coded by neighbours together, in a chain.
+There are two lossless coders of a column. `columns.1` takes it as a row of numbers: differences to
+the row or the column before, tables, ranks, zstandard. `neighbours.1` guesses each value of a point
+from the points around it. Each column is stored with the one that makes it smaller. Columns that
+resemble the one before, as colours do, are coded by neighbours together, in a chain. Colours that
+may lose something are coded by `raht.1`, where that is smaller than `columns.1`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from pcc_cli.attributes import detail, neighbours
+from pcc_cli.attributes import colour, detail, neighbours
+from pcc_cli.attributes.colour import CHANNELS, RAHT
 from pcc_cli.attributes.integers import LEVEL, Scale, from_integers, scales
 from pcc_cli.attributes.neighbours import GUIDES, VALUE_BITS
 from pcc_cli.attributes.sorting import keys_for, ranks_by
@@ -26,6 +28,7 @@ Record = dict[str, Any]
 
 # On disk, for ever; another way to code columns is another id.
 COLUMNS, NEIGHBOURS = "columns.1", "neighbours.1"
+LOSSY = (RAHT,)
 LEAST = 64  # points that can tell something of each other
 ALIKE = 0.25  # correlation of differences from which on a column is a guide to the next
 RANKS, RESTS = np.dtype("<u4"), np.dtype("<i4")
@@ -33,23 +36,67 @@ _MEMBER = 12  # bytes of a member of a description, about
 _RECORD = 48  # bytes that a description by neighbours is longer than one by columns
 
 
-def encode(values: Sequence[Array], voxels: Array | None = None) -> tuple[list[Record], bytes]:
-    """The description of each column, with its size "bytes", and their bytes in one piece.
+class Colours(NamedTuple):
+    """Colours that may lose something.
+
+    place : of red among the columns; green and blue follow
+    quality : 1 to 100
+    """
+
+    place: int
+    quality: float
+
+
+class Encoded(NamedTuple):
+    """entries : the description of each column, with its size "bytes"
+    data : their bytes in one piece
+    values : the columns as they decode, which differ from the given ones only in lossy colours
+    """
+
+    entries: list[Record]
+    data: bytes
+    values: list[Array]
+
+
+def encode(
+    values: Sequence[Array], voxels: Array | None = None, colours: Colours | None = None
+) -> Encoded:
+    """The columns as they are stored.
 
     values : columns of any integer or float type, each of any length
     voxels : (n, 3) int64 in Morton order, the points that the columns of length n belong to
     """
-    stored = [_encode_plainly(values, place) for place in range(len(values))]
-    if voxels is not None and len(voxels) >= LEAST:
-        chains = list(_chains(values, len(voxels)))
-        stages = list(detail.stages(voxels)) if chains else []
+    values = list(values)
+    near = None if voxels is None or len(voxels) < LEAST else voxels
+    # Colours come first: columns that refer to them must see what the decoder sees.
+    lossy = {} if near is None or not colours else _encode_colours(values, near, colours)
+    stored = [lossy.get(place) or _encode_plainly(values, place) for place in range(len(values))]
+    if near is not None:
+        chains = [chain for chain in _chains(values, len(near)) if not lossy.keys() & set(chain)]
+        stages = list(detail.stages(near)) if chains else []
         for places in chains:
             rivals = _encode_chain([values[place] for place in places], stages)
             size = sum(len(stored[place][1]) for place in places)
             if sum(len(data) + _RECORD for _, data in rivals) < size:
                 for place, rival in zip(places, rivals, strict=True):
                     stored[place] = rival
-    return [record for record, _ in stored], b"".join(data for _, data in stored)
+    entries = [record for record, _ in stored]
+    return Encoded(entries, b"".join(data for _, data in stored), values)
+
+
+def _encode_colours(
+    values: list[Array], voxels: Array, colours: Colours
+) -> dict[int, tuple[Record, bytes]]:
+    """The transformed colours by their places, and in `values` what they decode to; nothing where
+    `columns.1` is smaller."""
+    places = range(colours.place, colours.place + CHANNELS)
+    rivals, decoded = colour.encode([values[place] for place in places], voxels, colours.quality)
+    exact = [_encode_plainly(values, place) for place in places]
+    if sum(map(_size_of, rivals)) >= sum(map(_size_of, exact)):
+        return {}
+    for place, column in zip(places, decoded, strict=True):
+        values[place] = column
+    return dict(zip(places, rivals, strict=True))
 
 
 def decode(
@@ -82,6 +129,12 @@ def decode(
             decoded += _decode_chain(
                 entries[place:end], pieces[place:end], types, stages, len(voxels)
             )
+        elif coder == RAHT:
+            colours = slice(place, place + CHANNELS)
+            if voxels is None or any(one != layout[place] for one in layout[colours]):
+                raise FormatError("colours are transformed over points that they do not have")
+            kind = layout[place][1]
+            decoded += colour.decode(entries[colours], pieces[colours], voxels, kind)
         else:
             raise UnsupportedError(f"this pcc does not know the coder '{coder}'")
     return decoded
@@ -111,7 +164,12 @@ def _encode_plainly(values: Sequence[Array], place: int) -> tuple[Record, bytes]
         if keys:
             rest = ranks - ranks_by([before[key] for key in keys])
             rivals.append(_row(columns.encode(rest.astype(RESTS), LEVEL), scale, keys))
-    return min(rivals, key=lambda rival: len(rival[1]) + len(rival[0]) * _MEMBER)
+    return min(rivals, key=_size_of)
+
+
+def _size_of(stored: tuple[Record, bytes]) -> int:
+    """Bytes of a column and, about, of its description."""
+    return len(stored[1]) + len(stored[0]) * _MEMBER
 
 
 def _keys(scale: Scale, ranks: Array, before: Sequence[Array]) -> list[int]:

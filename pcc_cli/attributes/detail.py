@@ -17,19 +17,15 @@ from typing import Any
 
 import numpy as np
 
+from pcc_cli.attributes.cells import LEVELS, OFFSETS, RANK, around, bit_length, cells_of
 from pcc_cli.tree.morton import spread
 
 Array = np.ndarray[Any, Any]
 
-LEVELS = 20  # of the octree that count: a cell and those around it have codes of 63 bits
 FEW = 6  # neighbours; a point with fewer looks further away, too
 NEAR = 3  # largest squared distance of a neighbour in the cells around
 SAME = 255  # place of a neighbour in the same cell
-OFFSETS = [
-    (x, y, z) for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if (x, y, z) != (0, 0, 0)
-]
 FAR = len(OFFSETS) - NEAR - 1  # and its squared distance is the place of a neighbour further away
-_AXES = (0o444444444444444444444, 0o222222222222222222222, 0o111111111111111111111)
 
 
 @dataclass(frozen=True)
@@ -51,10 +47,10 @@ class Stage:
 
 def stages(voxels: Array) -> Iterator[Stage]:
     """All stages of `voxels` (n, 3) in Morton order, n > 0. Row 0 is in none."""
-    cells = _cells(voxels)
+    cells = cells_of(voxels)
     codes = spread(cells)
     # The highest bit in which a code differs from the one before says where the point is born.
-    born = np.append(LEVELS + 1, (_bit_length(codes[1:] ^ codes[:-1]) + 2) // 3)
+    born = np.append(LEVELS + 1, (bit_length(codes[1:] ^ codes[:-1]) + 2) // 3)
     for level in range(int(born[1:].max(initial=0)), 0, -1):
         if (born == level).any():
             shown = np.flatnonzero(born >= level)
@@ -65,13 +61,6 @@ def stages(voxels: Array) -> Iterator[Stage]:
         first = np.maximum.accumulate(np.where(born > 0, np.arange(len(born)), 0))[again]
         same = np.full(len(again), SAME, dtype=np.uint8)
         yield Stage(again, np.arange(len(again) + 1), first.astype(np.int32), same)
-
-
-def _cells(voxels: Array) -> Array:
-    """(n, 3) coordinates without the high bits that all share, and of the rest the highest 20."""
-    differ = np.bitwise_or.reduce(voxels ^ voxels[:1], axis=None)
-    used = int(differ).bit_length()
-    return (voxels & ((1 << used) - 1)) >> max(0, used - LEVELS)
 
 
 class _Level:
@@ -96,7 +85,7 @@ class _Level:
         fresh = np.flatnonzero(np.diff(firsts, append=len(keys)) > 1)  # parents with new children
         self._place = np.zeros(len(firsts), dtype=np.int32)
         self._place[fresh] = np.arange(len(fresh))
-        self._around = _look_up(self._parents, self._parents[fresh], fresh)
+        self._around = around(self._parents, self._parents[fresh], fresh)
 
     def stages(self) -> Iterator[Stage]:
         octants = np.where(self._old, 0, self._keys & 7)
@@ -111,7 +100,7 @@ class _Level:
         cells = np.empty((len(mine), len(OFFSETS)), dtype=np.int32)
         for k, (parent, child) in enumerate(_COUSINS[octant]):
             cousins = self._around[parent, parents]
-            rank = _RANK[self._occupied[cousins] + child]
+            rank = RANK[self._occupied[cousins] + child]
             known[:, k] = rank >= 0 if child < octant else rank == 0
             cells[:, k] = self._firsts[cousins] + rank
         points, places = np.nonzero(known)
@@ -130,9 +119,9 @@ class _Level:
     def _further(self, mine: Array, parents: Array) -> tuple[Array, Array, Array]:
         """For the points `mine`: which of them, and rows and places, of the first points in the
         cells around their parents that are not in the cells around them."""
-        around = self._around[:, parents].T
-        which, parent = np.nonzero(around < len(self._parents))
-        cells = self._firsts[around[which, parent]]
+        beside = self._around[:, parents].T
+        which, parent = np.nonzero(beside < len(self._parents))
+        cells = self._firsts[beside[which, parent]]
         steps = self._cells[cells] - self._cells[mine[which]]
         squares = np.einsum("ij,ij->i", steps, steps)
         far = squares > NEAR
@@ -153,41 +142,4 @@ def _cousins() -> list[list[tuple[int, int]]]:
     return table
 
 
-def _ranks() -> Array:
-    """(256 * 8,) int32: children of a code before child c, or -1 where c is not there."""
-    codes = np.arange(256)[:, None]
-    there = codes >> np.arange(8) & 1
-    return np.where(there > 0, np.cumsum(there, axis=1) - there, -1).ravel().astype(np.int32)
-
-
 _COUSINS = _cousins()
-_RANK = _ranks()
-
-
-def _look_up(keys: Array, wanted: Array, places: Array) -> Array:
-    """(27, m) int32 places in the rising `keys` of the cells around `wanted` (m,); len(keys): none.
-
-    places : (m,) of `wanted` itself
-    """
-    table = np.empty((27, len(wanted)), dtype=np.int32)
-    padded = np.append(keys, -1)
-    for k in range(27):
-        if k == 13:
-            table[k] = places
-            continue
-        around = wanted
-        for step, mask in zip((k // 9 - 1, k // 3 % 3 - 1, k % 3 - 1), _AXES, strict=True):
-            if step > 0:
-                around = (((around | ~mask) + 1) & mask) | (around & ~mask)
-            elif step < 0:
-                around = (((around & mask) - 1) & mask) | (around & ~mask)
-        place = np.searchsorted(keys, around)
-        table[k] = np.where(padded[place] == around, place, len(keys))
-    return table
-
-
-def _bit_length(values: Array) -> Array:
-    """(n,) int64, bits of non-negative `values` (n,) below 2**63."""
-    high = np.frexp((values >> 32).astype(np.float64))[1]
-    low = np.frexp((values & 0xFFFFFFFF).astype(np.float64))[1]
-    return np.where(high > 0, high + 32, low).astype(np.int64)

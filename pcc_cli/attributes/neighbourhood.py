@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from pcc_cli.attributes.detail import FAR, OFFSETS, SAME, Stage
+from pcc_cli.attributes.cells import OFFSETS
+from pcc_cli.attributes.detail import FAR, SAME, Stage
 from pcc_cli.attributes.residuals import FRACTION_BITS, OCTAVE, logarithm
 
 Array = np.ndarray[Any, Any]

@@ -67,6 +67,12 @@ def compress(
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAMES", help="Attributes to keep; no others.")
     ] = None,
+    attribute_quality: Annotated[
+        float | None,
+        typer.Option(
+            min=1, max=100, metavar="Q", help="Of colours, lossy, 1 (small) to 100 (near)."
+        ),
+    ] = None,
     keep_order: Annotated[
         bool, typer.Option("--keep-order", help="Keep the order of points, and say what it costs.")
     ] = False,
@@ -97,7 +103,8 @@ def compress(
 
     Coordinates that lie on a grid are kept exactly. Floats without one are rounded to a grid that
     is finer than the spacing of the points, and the largest error is printed; --precision, --bits
-    or --lossless choose otherwise. All attributes are kept exactly, the order of points is not.
+    or --lossless choose otherwise. All attributes are kept exactly unless --attribute-quality lets
+    colours lose something; the order of points is not kept.
     Points with NaN or infinite coordinates are left out, and counted.
 
     Every setting of a codec is an option too, such as --level of plain; `pcc info --codec ID`
@@ -131,6 +138,7 @@ def compress(
         lossless=lossless,
         drop=_names(drop),
         only=_names(only) if only else None,
+        attribute_quality=attribute_quality,
         keep_order=keep_order,
         keep_invalid=keep_invalid,
         device=device.value,

@@ -153,7 +153,8 @@ def rate(kind: str, bits: float) -> str:
 
 def shown_measure(name: str, value: float) -> str:
     """A measure of quality as people call it: d1_psnr_db is 'D1 PSNR 63.21 dB'."""
-    words = name.replace("psnr", "PSNR").replace("d1", "D1").replace("d2", "D2").split("_")
+    shown = {"psnr": "PSNR", "d1": "D1", "d2": "D2", "y": "Y", "yuv": "YUV"}
+    words = [shown.get(word, word) for word in name.split("_")]
     unit = f" {words.pop()}".replace("db", "dB") if words[-1] == "db" else ""
     digits = f"{value:.2f}" if unit else f"{value:.4g}"
     return f"{' '.join(words)} {digits}{unit}"

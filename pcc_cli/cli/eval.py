@@ -42,6 +42,21 @@ def _factors(text: str | None) -> tuple[Fraction, ...]:
     return factors
 
 
+def _qualities(text: str | None) -> tuple[float, ...]:
+    """Numbers from 1 to 100, separated by commas; () for None."""
+    if text is None:
+        return ()
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or not all(1 <= quality <= 100 for quality in found):
+        raise typer.BadParameter(
+            f"'{text}' is not a list of qualities like 20,40,60", param_hint="--attribute-quality"
+        )
+    return found
+
+
 def _peak(text: str) -> float:
     return 0.0 if text == NEIGHBOURS else options.positive(text)
 
@@ -78,6 +93,9 @@ def evaluate(
     attributes: Annotated[
         bool, typer.Option("--attributes", help="Code colours and the like, too; lossless rows.")
     ] = False,
+    attribute_quality: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Lossy colours, such as 20,40,60,80.")
+    ] = None,
     rates: Annotated[
         str | None, typer.Option(metavar="LIST", help="Grids by coarseness, such as 1,4/3,2,4,8.")
     ] = None,
@@ -133,7 +151,8 @@ def evaluate(
         against=tuple(dict.fromkeys(against or ())),
         rates=_factors(rates),
         lossless=lossless,
-        attributes=attributes,
+        attributes=attributes or attribute_quality is not None,
+        attribute_qualities=_qualities(attribute_quality),
         settings={**settings.given(ctx), **({"model": model} if model else {})},
         device=device.value,
         step=step,

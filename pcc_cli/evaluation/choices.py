@@ -25,6 +25,7 @@ class Choices:
     lossless : only rows that lose nothing
     attributes : codecs get the attributes, too; then nothing may be lost, for points that a coarser
         grid merges have none in common
+    attribute_qualities : of lossy colours, a row for each in place of the lossless one
     settings : of our codecs, those that have them; device : where they compute
     step : the grid of the input, in units of the file; None: its own
     peak : of the coordinates for PSNR; None: that of `Case.peak`; 0.0: pc_error's default
@@ -35,6 +36,7 @@ class Choices:
     rates: tuple[Fraction, ...] = ()
     lossless: bool = False
     attributes: bool = False
+    attribute_qualities: tuple[float, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     device: str = "auto"
     step: float | None = None

@@ -32,6 +32,11 @@ def settings(name: str, case: Case, choices: Choices) -> list[Setting]:
             Setting(codec, _label(rate), Dcz(codec, {**chosen, **rate}, choices.device))
             for rate in ([] if choices.lossless else found.rates)
         ]
+    if choices.attribute_qualities:
+        return [
+            Setting(codec, f"colours {quality:g}", Dcz(codec, chosen, choices.device, quality))
+            for quality in choices.attribute_qualities
+        ]
     return on_grids(codec, Dcz(codec, chosen, choices.device), choices.ladder(case))
 
 
@@ -46,11 +51,13 @@ class Dcz:
 
     codec : id; settings : of the codec, where they are not its defaults
     where : "auto", "cpu" or "cuda"
+    attribute_quality : of colours; None: nothing of them is lost
     """
 
     codec: str
     settings: dict[str, Any] = field(default_factory=dict)
     where: str = "auto"
+    attribute_quality: float | None = None
 
     id: ClassVar[str] = "dcz"
     accepts: ClassVar[tuple[type, ...]] = (PointCloud, Mesh, Volume)
@@ -73,11 +80,13 @@ class Dcz:
     def command(self) -> str:
         known = of(codecs.get(self.codec))
         chosen = [f" {known[name].option} {value}" for name, value in self.settings.items()]
+        if self.attribute_quality is not None:
+            chosen.append(f" --attribute-quality {self.attribute_quality:g}")
         return f"pcc compress --codec {self.codec}{''.join(chosen)}"
 
     @property
     def lossless(self) -> bool:
-        return self._codec().lossless
+        return self._codec().lossless and self.attribute_quality is None
 
     def device(self) -> str:
         return codecs.device_of(self._codec())
@@ -90,7 +99,12 @@ class Dcz:
     def encode(self, shape: Shape, progress: Progress = silent) -> Payload:
         if not isinstance(shape, Whole):
             raise InputError("a .dcz file holds a point cloud, a mesh or a volume")
-        choices = api.Options(codec=self.codec, settings=self.settings, device=self.where)
+        choices = api.Options(
+            codec=self.codec,
+            settings=self.settings,
+            device=self.where,
+            attribute_quality=self.attribute_quality,
+        )
         return Payload({}, {FILE: api.compress(shape, choices)})
 
     def decode(self, payload: Payload) -> Shape:

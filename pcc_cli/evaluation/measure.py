@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pcc_cli.attributes import colour
 from pcc_cli.errors import PccError
 from pcc_cli.evaluation import case as cases
 from pcc_cli.evaluation.case import Case
@@ -82,7 +83,8 @@ def _comparable(shape: PointCloud | Mesh, case: Case, seed: int = 0) -> Cloud | 
         return Surface(points, fan(shape.face_sizes, shape.face_indices), seed)
     colours = None
     if set(COLOURS) <= set(shape.attributes):
-        colours = np.stack([shape.attributes[name] for name in COLOURS], axis=1)
+        columns = [shape.attributes[name] for name in COLOURS]
+        colours = np.stack(columns, axis=1) * (255 / colour.peak(columns))
     return point_metrics.cloud(points, colours)
 
 

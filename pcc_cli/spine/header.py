@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pcc_cli import __version__
+from pcc_cli.attributes import colour
 from pcc_cli.entropy import columns
 from pcc_cli.errors import FormatError, UnsupportedError
 from pcc_cli.fields import integer, member, records
@@ -145,6 +146,15 @@ class Header:
     frame: Frame | None = None
     source: dict[str, Any] = field(default_factory=dict)
     writer: str = f"pcc {__version__}"
+
+    def place_of_colours(self) -> int | None:
+        """Where red, green and blue of points follow each other, of 8 or of 16 bits."""
+        for place in range(len(self.columns) - 2):
+            three = self.columns[place : place + 3]
+            alike = {(column.role, column.type) for column in three}
+            if [column.name for column in three] == ["red", "green", "blue"] and len(alike) == 1:
+                return place if self.kind == "points" and three[0].dtype in colour.TYPES else None
+        return None
 
     def to_json(self) -> dict[str, Any]:
         rare: dict[str, Any] = {} if self.lossless else {"lossless": False}

@@ -10,22 +10,31 @@ import math
 
 import numpy as np
 
+from pcc_cli.attributes.colour import peak
 from pcc_cli.geometry import Array, Volume, VoxelCloud
+from pcc_cli.metrics import colour
+from pcc_cli.metrics.neighbours import Neighbours
 from pcc_cli.spine.header import Header
-from pcc_cli.spine.tile import Bare
+from pcc_cli.spine.tile import Piece
 
 
 class Quality:
     """Measures of a lossy file, collected tile by tile."""
 
-    def __init__(self, header: Header) -> None:
-        self._header = header
+    def __init__(self, header: Header, colours: slice | None = None) -> None:
+        self._header, self._colours = header, colours
+        self._shades = np.zeros((2, 3)), np.zeros(2)  # sums of squares, number of points
         self._errors = np.zeros((2, 2))  # direction -> sum of squared distances, number of points
         self._corners: list[Array] = []
         self._values: dict[str, float] = {}
 
-    def add(self, shape: Bare, decoded: Bare) -> None:
+    def add(self, piece: Piece, back: Piece) -> None:
         """Compares a tile with what it decodes to. Codecs of meshes measure themselves."""
+        shape, decoded = piece.shape, back.shape
+        if self._colours is not None and len(shape) and len(decoded):
+            self._add_colours(piece, back, self._colours)
+        if self._header.lossless:
+            return
         if isinstance(shape, VoxelCloud) and isinstance(decoded, VoxelCloud):
             if len(shape) and len(decoded):
                 self._add_points(shape.voxels, decoded.voxels)
@@ -34,10 +43,27 @@ class Quality:
 
     def values(self) -> dict[str, float]:
         """Name of a measure -> its value; none where nothing was lost."""
+        if self._colours is not None and self._shades[1].all():
+            sums, counts = self._shades
+            self._values |= colour.decibels((sums / counts[:, None]).max(axis=0))
         if not self._corners:
             return self._values
         error = float((self._errors[:, 0] / self._errors[:, 1]).max())
-        return {"d1_psnr_db": 10 * math.log10(3 * self._peak() ** 2 / error) if error else math.inf}
+        psnr = 10 * math.log10(3 * self._peak() ** 2 / error) if error else math.inf
+        return {"d1_psnr_db": psnr, **self._values}
+
+    def _add_colours(self, piece: Piece, back: Piece, colours: slice) -> None:
+        scale = 255 / peak(piece.columns[colours])
+        (there, one), (here, other) = (_places(part, colours, scale) for part in (piece, back))
+        sums, counts = self._shades
+        counts += len(other), len(one)
+        if self._header.lossless:
+            sums += colour.squares(other, one)
+            return
+        steps = np.array(self._header.grid.steps) if self._header.grid else np.ones(3)
+        there, here = there * (steps / steps[0]), here * (steps / steps[0])
+        sums[0] += colour.squares(other, one, Neighbours(there).ties(here))
+        sums[1] += colour.squares(one, other, Neighbours(here).ties(there))
 
     def _add_points(self, voxels: Array, decoded: Array) -> None:
         # Imported here: only lossy files need it, and it takes half a second.
@@ -60,6 +86,19 @@ class Quality:
             return float((1 << max(largest, 1).bit_length()) - 1)
         sides = np.ptp(self._corners, axis=0) * np.array(grid.steps) / grid.steps[0]
         return float(sides.max())
+
+
+def _places(piece: Piece, columns: slice, scale: float) -> tuple[Array, Array]:
+    """(m, 3) each place once, and its mean colour, whole as `metrics.points` makes it."""
+    assert isinstance(piece.shape, VoxelCloud)
+    voxels = piece.shape.voxels
+    colours = np.stack(piece.columns[columns], axis=1) * scale
+    first = np.append(True, (voxels[1:] != voxels[:-1]).any(axis=1))
+    starts = np.flatnonzero(first)
+    sums = np.add.reduceat(colours, starts)
+    if len(starts) == len(voxels):
+        return voxels, colours
+    return voxels[starts], np.floor(sums / np.diff(starts, append=len(voxels))[:, None])
 
 
 def _of_samples(values: Array, decoded: Array) -> dict[str, float]:

@@ -25,7 +25,7 @@ class Report:
     attribute_bytes : name -> size; "order" is that of the points
     max_error : largest distance from a point to its restored one, source units; 0.0 is exact
     grid : how coordinates are kept, in words
-    quality : measure -> value, of a lossy codec: what `pcc eval` measures on the decoded file
+    quality : measure -> value, of what is lossy: what `pcc eval` measures on the decoded file
     codecs : id of each tile's codec
     device : where the codec computed
     notes : what a user should know beside the numbers
@@ -53,19 +53,19 @@ class Report:
 class Tally:
     """Sizes of the tiles that were coded so far."""
 
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: Header, colours: slice | None = None) -> None:
+        """colours : columns that may lose something"""
         self._header = header
         self._codecs: list[str] = []
         self._sizes: Counter[str] = Counter()  # codec id -> bytes of geometry, were it alone
         self._geometry_bytes = 0
-        self._quality = Quality(header)
+        self._quality = Quality(header, colours)
         self._measured: dict[str, float] = {}
         self._attribute_bytes = {c.label: 0 for c in header.columns if c.role in _ATTRIBUTES}
 
     def add(self, piece: Piece, coded: Coded) -> Iterator[Section]:
         """Counts a tile that was made of `piece`, and hands its sections on."""
-        if not self._header.lossless:
-            self._quality.add(piece.shape, coded.piece.shape)
+        self._quality.add(piece, coded.piece)
         self._codecs.append(coded.codec)
         self._measured = coded.quality
         self._sizes.update(coded.sizes)

@@ -62,17 +62,24 @@ class Coded:
 
 
 def encode(
-    number: int, piece: Piece, contenders: Sequence[Codec], progress: Progress = silent
+    number: int,
+    piece: Piece,
+    contenders: Sequence[Codec],
+    progress: Progress = silent,
+    colours: coder.Colours | None = None,
 ) -> Coded:
     """Tile `number`, its geometry coded by the contender that makes it smallest, ties to the first.
 
     All contenders must keep the same promise: several are lossless, or there is one.
+
+    colours : columns that may lose something; None: none
     """
     payloads = [(codec, codec.encode(piece.shape, progress)) for codec in contenders]
     codec, payload = min(payloads, key=lambda pair: _stored_size(pair[1]))
     back = piece if codec.lossless else _returned(piece, codec, payload)
     shape = back.shape
-    entries, columns = coder.encode(back.columns, _voxels(shape))
+    entries, columns, values = coder.encode(back.columns, _voxels(shape), colours)
+    back = back._replace(columns=values)
     record = {
         "codec": codec.id,
         "config": codecs.settings_of(codec),
@@ -130,6 +137,10 @@ class Stored:
     @property
     def column_bytes(self) -> list[int]:
         return [entry["bytes"] for entry in self.record["columns"]]
+
+    @property
+    def lossy_columns(self) -> bool:
+        return any(entry.get("coder") in coder.LOSSY for entry in self.record["columns"])
 
     def summary(self) -> dict[str, Any]:
         """What is worth telling about the tile, as JSON."""

@@ -35,6 +35,7 @@ def make(folder: Path) -> None:
         "cube.ply": ply.write(cube),
         "floats.ply": ply.write(floats),
         "sphere.ply": ply.write(sphere),
+        "painted.ply": ply.write(_painted(sphere)),
         "table.xyz": b"0 0 0\n0 0 1\n",
         "named.csv": b"x,y,z,label\n1,2,3,7\n",
         "ones.bin": np.ones((5, 4), np.float32).tobytes(),
@@ -93,6 +94,11 @@ def _sphere() -> PointCloud:
     shell = grid[np.abs(np.linalg.norm(grid - 15.5, axis=1) - 14) < 0.5]
     shell -= shell.min(axis=0)
     return PointCloud(shell[morton_order(shell)].astype(np.int32))
+
+
+def _painted(cloud: PointCloud) -> PointCloud:
+    shades = (cloud.points * 8).astype(np.uint8)
+    return PointCloud(cloud.points, dict(zip(("red", "green", "blue"), shades.T, strict=True)))
 
 
 def _floats() -> PointCloud:
