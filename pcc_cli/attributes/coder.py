@@ -9,7 +9,7 @@ may lose something are coded by `raht.1`, where that is smaller than `columns.1`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,7 +73,7 @@ def encode(
     stored = [lossy.get(place) or _encode_plainly(values, place) for place in range(len(values))]
     if near is not None:
         chains = [chain for chain in _chains(values, len(near)) if not lossy.keys() & set(chain)]
-        stages = list(detail.stages(near)) if chains else []
+        stages = detail.Stages(near)
         for places in chains:
             rivals = _encode_chain([values[place] for place in places], stages)
             size = sum(len(stored[place][1]) for place in places)
@@ -113,7 +113,7 @@ def decode(
     if len(entries) != len(layout):
         raise FormatError(f"{len(entries)} columns are stored, the file has {len(layout)}")
     pieces = _pieces(entries, data)
-    stages: list[detail.Stage] = []
+    stages = detail.Stages(np.empty((0, 3), np.int64) if voxels is None else voxels)
     decoded: list[Array] = []
     while len(decoded) < len(entries):
         place = len(decoded)
@@ -124,7 +124,6 @@ def decode(
             end = _end_of_chain(entries, place)
             if voxels is None or any(count != len(voxels) for count, _ in layout[place:end]):
                 raise FormatError("a column is coded by neighbours that it does not have")
-            stages = stages or list(detail.stages(voxels))
             types = [dtype for _, dtype in layout[place:end]]
             decoded += _decode_chain(
                 entries[place:end], pieces[place:end], types, stages, len(voxels)
@@ -243,7 +242,7 @@ def _size(steps: Array) -> float:
 
 
 def _encode_chain(
-    values: Sequence[Array], stages: Sequence[detail.Stage]
+    values: Sequence[Array], stages: Iterable[detail.Stage]
 ) -> list[tuple[Record, bytes]]:
     """`values` by neighbours, each in the last of its scales: bits apart rather than ranks."""
     chosen, integers = zip(*(scales(column)[-1] for column in values), strict=True)
@@ -274,7 +273,7 @@ def _decode_chain(
     entries: Sequence[Record],
     pieces: Sequence[bytes],
     types: Sequence[np.dtype[Any]],
-    stages: Sequence[detail.Stage],
+    stages: Iterable[detail.Stage],
     points: int,
 ) -> list[Array]:
     chosen, coded = [], []

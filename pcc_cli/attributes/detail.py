@@ -11,6 +11,8 @@ are found by binary search, those of its children follow from them by table look
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +45,24 @@ class Stage:
     starts: Array
     near: Array
     places: Array
+
+
+class Stages:
+    """The stages of `voxels`, made once, while threads walk along them."""
+
+    def __init__(self, voxels: Array) -> None:
+        self._found: list[Stage] = []
+        self._rest = stages(voxels)
+        self._turn = threading.Lock()
+
+    def __iter__(self) -> Iterator[Stage]:
+        for place in itertools.count():
+            with self._turn:
+                if place == len(self._found):
+                    self._found += itertools.islice(self._rest, 1)
+            if place == len(self._found):
+                return
+            yield self._found[place]
 
 
 def stages(voxels: Array) -> Iterator[Stage]:

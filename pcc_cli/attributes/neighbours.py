@@ -9,6 +9,7 @@ who exchanges guesses for values.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -159,7 +160,8 @@ def _walk_all(
     What is computed does not depend on how the threads run; numpy lets them run at once.
     """
     channels = [Channel(count) for _ in sides]
-    with ThreadPoolExecutor(len(sides)) as pool:
+    with ThreadPoolExecutor(len(sides) + 1) as pool:
+        pool.submit(deque, stages, 0)  # makes stages before they are needed
         tasks = [
             pool.submit(_walk, side, tops[k], channels[k], channels[max(0, k - GUIDES) : k], stages)
             for k, side in enumerate(sides)
