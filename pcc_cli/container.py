@@ -7,7 +7,6 @@ about itself is checked against what is there before it is believed.
 from __future__ import annotations
 
 import io
-import json
 import re
 import struct
 import zlib
@@ -15,6 +14,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from pcc_cli import records
 from pcc_cli.errors import FormatError, OutputError, UnsupportedError
 
 MAGIC = b"\x89DCZ\r\n\x1a\n"
@@ -29,6 +29,7 @@ _SECTION = struct.Struct("<4sBIQ")  # kind, flags, tile, data length
 _FOOTER = struct.Struct("<Q4s")  # offset of the index, end mark
 _CRC = struct.Struct("<I")
 _CRITICAL = 1
+_ENTRY_BYTES = 48  # of the index, in JSON, at most
 Entry = tuple[str, int, int, int]  # kind, tile, offset and length of a section
 _KIND = re.compile(r"[A-Z0-9]{1,4}\Z")
 
@@ -49,44 +50,25 @@ class Section:
     critical: bool = True
 
 
-def dump_json(value: Any) -> bytes:
-    """`value` as canonical JSON (docs/format.md 1.5); ValueError for NaN, infinity and the like."""
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    return text.encode("utf-8")
-
-
-def load_json(data: bytes, what: str) -> Any:
-    """The value of canonical JSON; FormatError, naming `what`, for any other spelling."""
-    try:
-        value = json.loads(data.decode("utf-8"))
-        canonical = dump_json(value) == data
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{what} is not valid JSON: {error}") from error
-    if not canonical:
-        raise FormatError(f"{what} is not canonical JSON")
-    return value
-
-
 def write(stream: BinaryIO, header: dict[str, Any], sections: Iterable[Section]) -> int:
     """Write a whole file front to back, without seeking; returns its size in bytes.
 
     `sections` may be a generator: each one is written before the next is asked for.
     """
-    text = dump_json(header)
-    if len(text) > HEADER_LIMIT:
+    text = records.dump_json(header)
+    packed = records.deflated(text)
+    if max(len(text), len(packed)) > HEADER_LIMIT:
         raise OutputError(
             f"the header needs {len(text)} bytes, the format allows {HEADER_LIMIT}; "
             "does the source carry very long comments?"
         )
-    size = _write_checked(stream, _PREAMBLE.pack(MAGIC, *VERSION, len(text)), text)
+    size = _write_checked(stream, _PREAMBLE.pack(MAGIC, *VERSION, len(packed)), packed)
     index = _Index()
     for section in sections:
-        index.add(section.kind, section.tile, size, len(section.data))
+        index.add(section.kind, section.tile, len(section.data))
         size += _write_section(stream, section)
     footer = _FOOTER.pack(size, END_MARK)
-    size += _write_section(stream, Section(INDEX_KIND, WHOLE_FILE, dump_json(index.entries)))
+    size += _write_section(stream, Section(INDEX_KIND, WHOLE_FILE, records.pack(index.entries)))
     return size + _write_checked(stream, footer, b"")
 
 
@@ -105,13 +87,13 @@ def read(data: bytes, known: Collection[str] | None = None) -> tuple[dict[str, A
     sections = []
     while start < index_offset:
         section, after = _read_section(data, start, index_offset)
-        index.add(section.kind, section.tile, start, len(section.data))
+        index.add(section.kind, section.tile, len(section.data))
         sections.append(section)
         start = after
     if start != index_offset:
         raise FormatError("damaged file: the index does not follow the last section")
     found, after = _read_section(data, start, end)
-    _check_index(found, index)
+    _check_index(found, index, index_offset)
     if after != end:
         raise FormatError("damaged file: bytes between the index and the footer")
     return header, _understood(sections, known)
@@ -160,17 +142,25 @@ class Reader:
 def _listed(section: Section, start: int, end: int) -> list[Entry]:
     """The entries of an index, which must fill the file from `start` to `end`."""
     index = _Index()
-    entries = load_json(section.data, "the index")
+    found: list[Entry] = []
+    entries = _unpacked_index(section, end)
     for entry in entries if isinstance(entries, list) else []:
         types = [type(part) for part in entry] if isinstance(entry, list) else []
-        if types != [str, int, int, int] or entry[2] != start or entry[3] < 0:
+        if types != [str, int, int] or entry[2] < 0:
             raise FormatError("damaged file: the index does not list the sections of the file")
-        index.add(*entry)
-        start += _SECTION.size + int(entry[3]) + _CRC.size
-    _check_index(section, index)
+        kind, tile, length = entry
+        index.add(kind, tile, length)
+        found.append((kind, tile, start, length))
+        start += _SECTION.size + length + _CRC.size
+    _check_index(section, index, end)
     if start != end:
         raise FormatError("damaged file: the index does not follow the last section")
-    return [(kind, tile, offset, length) for kind, tile, offset, length in entries]
+    return found
+
+
+def _unpacked_index(section: Section, size: int) -> Any:
+    """The JSON of the index of a file of `size` bytes before it."""
+    return records.unpack(section.data, "the index", _ENTRY_BYTES * (size // _SECTION.size + 1))
 
 
 class _Index:
@@ -182,7 +172,7 @@ class _Index:
         self._tiles = 0  # tiles begun
         self._tail = False  # whether a section of the whole file followed a tile
 
-    def add(self, kind: str, tile: int, offset: int, length: int) -> None:
+    def add(self, kind: str, tile: int, length: int) -> None:
         if not _KIND.match(kind) or kind == INDEX_KIND:
             raise FormatError(f"{kind!r} cannot be the kind of a section")
         if (kind, tile) in self._seen:
@@ -194,7 +184,7 @@ class _Index:
         else:
             self._tiles = tile + 1
         self._seen.add((kind, tile))
-        self.entries.append([kind, tile, offset, length])
+        self.entries.append([kind, tile, length])
 
 
 def _place(tile: int) -> str:
@@ -244,7 +234,7 @@ def _read_preamble(data: bytes) -> tuple[dict[str, Any], int]:
             f"the file has format version {major}.{minor}, this pcc reads {VERSION[0]}.x: "
             "use the pcc that wrote it, or a newer one"
         )
-    header = load_json(data[_PREAMBLE.size : end], "the header")
+    header = records.unpack(data[_PREAMBLE.size : end], "the header", HEADER_LIMIT)
     if not isinstance(header, dict):
         raise FormatError("the header is not a JSON object")
     return header, end + _CRC.size
@@ -282,10 +272,10 @@ def _read_section(data: bytes, start: int, limit: int, base: int = 0) -> tuple[S
     return section, begin + length + _CRC.size
 
 
-def _check_index(found: Section, index: _Index) -> None:
+def _check_index(found: Section, index: _Index, size: int) -> None:
     if (found.kind, found.tile, found.critical) != (INDEX_KIND, WHOLE_FILE, True):
         raise FormatError("damaged file: no index where the footer points")
-    if found.data != dump_json(index.entries):
+    if records.dump_json(_unpacked_index(found, size)) != records.dump_json(index.entries):
         raise FormatError("damaged file: the index does not list the sections of the file")
 
 

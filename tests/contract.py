@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcc_cli import api, codecs, container
+from pcc_cli import api, codecs, container, records
 from pcc_cli.codecs.base import Codec, Payload
 from pcc_cli.container import Section
 from pcc_cli.errors import PccError
@@ -130,7 +130,7 @@ def same(one: Shape, other: Shape) -> bool:
 def check_round_trip(codec: Codec, shape: Shape) -> None:
     """Decoding gives the very shape, from a payload that went through JSON."""
     payload = codec.encode(shape)
-    meta = json.loads(container.dump_json(payload.meta))
+    meta = json.loads(records.dump_json(payload.meta))
     assert same(codec.decode(Payload(meta, dict(payload.streams))), shape)
 
 
@@ -142,7 +142,7 @@ def check_same_bytes(codec: Codec, shape: Shape) -> None:
 
 def check_config(codec: Codec) -> None:
     """Settings survive JSON and make an equal codec, whose id leads back to its class."""
-    config = json.loads(container.dump_json(codec.config()))
+    config = json.loads(records.dump_json(codec.config()))
     assert type(codec)(**config) == codec
     assert codecs.get(codec.id) is type(codec)
 
@@ -197,6 +197,11 @@ def rewritten(data: bytes, edit) -> bytes:
     return stream.getvalue()
 
 
+def read_record(section: Section):
+    """The description in a section `TILE`."""
+    return records.unpack(section.data, "the description", records.RECORD_LIMIT)
+
+
 def edited(data: bytes, where: str, edit) -> bytes:
     """The file after `edit` of the JSON of its header or of its first tile."""
 
@@ -205,9 +210,9 @@ def edited(data: bytes, where: str, edit) -> bytes:
             edit(header)
             return sections
         index = next(i for i, section in enumerate(sections) if section.kind == "TILE")
-        record = json.loads(sections[index].data)
+        record = read_record(sections[index])
         edit(record)
-        sections[index] = Section("TILE", 0, container.dump_json(record))
+        sections[index] = Section("TILE", 0, records.pack(record))
         return sections
 
     return rewritten(data, apply)
@@ -242,9 +247,9 @@ def lies(data: bytes, where: str, below: tuple = ()) -> Iterator[tuple]:
     below : only members behind this path
     """
     header, sections = container.read(data)
-    first = next((s.data for s in sections if s.kind == "TILE"), b"{}")
+    first = next((read_record(s) for s in sections if s.kind == "TILE"), {})
     values = (KeyError, None, True, -1, 0, 1, 3.5, 1 << 31, 1 << 70, "", "x", [], [[]], {})
-    for path in leaves(header if where == "header" else json.loads(first)):
+    for path in leaves(header if where == "header" else first):
         if path[: len(below)] == below:
             for value in values:
                 yield path, value, edited(data, where, replaced(path, value))

@@ -45,7 +45,13 @@ def point_cases() -> dict[str, Case]:
     pulse = np.arange(400) // 2
     line = np.stack([pulse % 50, pulse // 50 * 9, pulse % 7], axis=1) * 0.01
     echo = {"gps_time": 3e5 + np.round(pulse * 14e-6, 6), "return": np.arange(400) % 2 + 1}
+    holes = (sheet * 0.01).astype(np.float32)
+    holes[::7] = np.nan
+    holes[3, 1] = np.float32(-np.inf)
+    holes[:, 2][holes[:, 2] == 0] *= -1  # zeros of either sign
+    origin = {"format": "other", "suffix": ".oth", "head": b"\0\1\xff" * 90, "note": "é" * 300}
     return {
+        "holes": (PointCloud(holes, {"red": shade}, origin), {"keep_invalid": True}),
         "colours": (PointCloud((sheet * 0.01).astype(np.float32), colours), {}),
         "neighbours": (PointCloud(slope, shaded), {}),
         "shades": (PointCloud(slope, shaded), {"attribute_quality": 60}),
@@ -79,6 +85,9 @@ def cases(codec: str) -> dict[str, Case]:
 def arrays(shape: PointCloud | Mesh) -> dict[str, np.ndarray]:
     named = {"points": shape.points}
     named |= {f"attribute.{name}": column for name, column in shape.attributes.items()}
+    for name, value in sorted(shape.source.items()):
+        data = value.encode() if isinstance(value, str) else value
+        named[f"{type(value).__name__}.{name}"] = np.frombuffer(data, np.uint8)
     if isinstance(shape, Mesh):
         named |= {"face_sizes": shape.face_sizes, "face_indices": shape.face_indices}
         named |= {f"face.{name}": column for name, column in shape.face_attributes.items()}
@@ -92,7 +101,9 @@ def shape_of(named: dict[str, np.ndarray]) -> PointCloud | Mesh:
         return {n.removeprefix(prefix): a for n, a in named.items() if n.startswith(prefix)}
 
     if "face_sizes" not in named:
-        return PointCloud(named["points"], below("attribute."))
+        texts = {name: data.tobytes().decode() for name, data in below("str.").items()}
+        source = texts | {name: data.tobytes() for name, data in below("bytes.").items()}
+        return PointCloud(named["points"], below("attribute."), source)
     return Mesh(
         named["points"],
         named["face_sizes"],
@@ -118,6 +129,9 @@ def record(codec: str) -> None:
         if (target / FILE).exists():
             continue
         target.mkdir(parents=True, exist_ok=True)
+        if (target / "input.npz").exists():  # a new format keeps the old shapes
+            with np.load(target / "input.npz") as named:
+                shape = shape_of(dict(named))
         data = api.compress(shape, api.Options(codec=codec, fallback=False, **options))
         np.savez_compressed(target / "input.npz", **arrays(shape))
         (target / "options.json").write_text(json.dumps(options) + "\n", "utf-8")

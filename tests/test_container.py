@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pcc_cli import container
+from pcc_cli import container, records
 from pcc_cli.container import WHOLE_FILE, Section
 from pcc_cli.errors import FormatError, OutputError, PccError, UnsupportedError
 
@@ -37,7 +37,8 @@ def sealed(data: bytes) -> bytes:
 
 
 def preamble(header: bytes, major: int = 1, minor: int = 0) -> bytes:
-    return sealed(container.MAGIC + struct.pack("<HHI", major, minor, len(header)) + header)
+    packed = records.deflated(header)
+    return sealed(container.MAGIC + struct.pack("<HHI", major, minor, len(packed)) + packed)
 
 
 def section(kind: bytes, data: bytes, tile: int = 0, flags: int = 1, length: int = -1) -> bytes:
@@ -49,7 +50,7 @@ def assembled(start: bytes, sections: list[bytes], index: bytes, shift: int = 0)
     """A whole file from raw parts, each with a right checksum, whatever it says."""
     body = start + b"".join(sections)
     footer = sealed(struct.pack("<Q4s", len(body) + shift, b"DCZE"))
-    return body + section(b"INDX", index, WHOLE_FILE) + footer
+    return body + section(b"INDX", records.deflated(index), WHOLE_FILE) + footer
 
 
 def test_round_trip() -> None:
@@ -64,7 +65,28 @@ def test_example_of_the_specification() -> None:
     text = (Path(__file__).parent.parent / "docs" / "format.md").read_text("utf-8")
     lines = re.findall(r"^[0-9a-f]{4}  ((?:[0-9a-f]{2} )+) ", text, re.MULTILINE)
     data = bytes.fromhex("".join(lines))
-    assert data == packed({"kind": "points"}, [Section("GEOM", 0, b"abc")])
+    assert container.read(data) == ({"kind": "points"}, [Section("GEOM", 0, b"abc")])
+
+
+def test_dictionary_of_the_specification() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "format.md").read_text("utf-8")
+    size, crc = re.search(
+        r"the (\d+) bytes of \[records\.txt\].*crc32 0x([0-9a-f]{8})", text
+    ).groups()
+    assert len(records.dictionary()) == int(size)
+    assert zlib.crc32(records.dictionary()) == int(crc, 16)
+
+
+def test_what_inflates_to_too_much_is_refused() -> None:
+    data = records.deflated(b'"' + b" " * 300 + b'"')
+    assert records.unpack(data, "it", 302) == " " * 300
+    for wrong, limit in ((data, 301), (data[:-1], 302), (data + b"\0", 302), (b"", 9), (b"\7", 9)):
+        with pytest.raises(FormatError, match="it"):
+            records.unpack(wrong, "it", limit)
+    huge = records.deflated(b'{"a":"' + b" " * (container.HEADER_LIMIT + 9) + b'"}')
+    start = sealed(container.MAGIC + struct.pack("<HHI", 1, 0, len(huge)) + huge)
+    with pytest.raises(FormatError, match="more than"):
+        container.read(assembled(start, [], b"[]"))
 
 
 def test_sections_are_written_as_they_come() -> None:
@@ -123,7 +145,7 @@ def test_text_mode_transfer_is_named() -> None:
 
 
 def test_versions() -> None:
-    empty = container.dump_json({})
+    empty = records.dump_json({})
     with pytest.raises(UnsupportedError, match=r"version 2\.0"):
         container.read(assembled(preamble(empty, major=2), [], b"[]"))
     assert container.read(assembled(preamble(empty, minor=9), [], b"[]")) == ({}, [])
@@ -173,36 +195,33 @@ def test_hostile_lengths() -> None:
     for length in (4, 1 << 31, (1 << 64) - 1):
         lying = section(b"GEOM", b"abc", length=length)
         with pytest.raises(FormatError, match="claims"):
-            container.read(assembled(start, [lying], b'[["GEOM",0,22,3]]'))
+            container.read(assembled(start, [lying], b'[["GEOM",0,3]]'))
     for shift in (-30, -1, 1, 1 << 40):
         with pytest.raises(FormatError):
-            container.read(
-                assembled(start, [section(b"GEOM", b"abc")], b'[["GEOM",0,22,3]]', shift)
-            )
+            container.read(assembled(start, [section(b"GEOM", b"abc")], b'[["GEOM",0,3]]', shift))
 
 
 GEOM = section(b"GEOM", b"abc")
-SECOND = 22 + len(GEOM)
 
 
 @pytest.mark.parametrize(
     ("sections", "index"),
     [
         ([GEOM], b"[]"),
-        ([GEOM], b'[["GEOM",0,22,4]]'),
-        ([GEOM], b'[["GEOM",0,22,3.0]]'),
-        ([GEOM], b'[["GEOM",false,22,3]]'),
-        ([GEOM], b'[["GEOM",0,22,3],["GEOM",1,22,3]]'),
-        ([], b'[["GEOM",0,22,3]]'),
-        ([GEOM, GEOM], b'[["GEOM",0,22,3],["GEOM",0,%d,3]]' % SECOND),
-        ([GEOM, section(b"GEOM", b"", 2)], b'[["GEOM",0,22,3],["GEOM",2,%d,0]]' % SECOND),
-        ([section(b"GEOM", b"", 1)], b'[["GEOM",1,22,0]]'),
-        ([section(b"GEOM", b"", flags=3)], b'[["GEOM",0,22,0]]'),
-        ([section(b"geom", b"")], b'[["geom",0,22,0]]'),
-        ([section(b"G OM", b"")], b'[["G OM",0,22,0]]'),
-        ([section(b"    ", b"")], b'[["",0,22,0]]'),
-        ([section(b"INDX", b"[]", WHOLE_FILE)], b'[["INDX",4294967295,22,2]]'),
-        ([GEOM, b"\0"], b'[["GEOM",0,22,3]]'),
+        ([GEOM], b'[["GEOM",0,4]]'),
+        ([GEOM], b'[["GEOM",0,3.0]]'),
+        ([GEOM], b'[["GEOM",false,3]]'),
+        ([GEOM], b'[["GEOM",0,3],["GEOM",1,3]]'),
+        ([], b'[["GEOM",0,3]]'),
+        ([GEOM, GEOM], b'[["GEOM",0,3],["GEOM",0,3]]'),
+        ([GEOM, section(b"GEOM", b"", 2)], b'[["GEOM",0,3],["GEOM",2,0]]'),
+        ([section(b"GEOM", b"", 1)], b'[["GEOM",1,0]]'),
+        ([section(b"GEOM", b"", flags=3)], b'[["GEOM",0,0]]'),
+        ([section(b"geom", b"")], b'[["geom",0,0]]'),
+        ([section(b"G OM", b"")], b'[["G OM",0,0]]'),
+        ([section(b"    ", b"")], b'[["",0,0]]'),
+        ([section(b"INDX", b"[]", WHOLE_FILE)], b'[["INDX",4294967295,2]]'),
+        ([GEOM, b"\0"], b'[["GEOM",0,3]]'),
     ],
 )
 def test_dishonest_sections(sections: list[bytes], index: bytes) -> None:

@@ -8,19 +8,22 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+import zlib
+from importlib import import_module
 from itertools import accumulate
 from pathlib import Path
 
 import pytest
 import zstandard
 
+DICTIONARY = Path(__file__).parent.parent / "pcc_cli" / "records.txt"
 GOLDEN = Path(__file__).parent / "golden" / "plain.1"
 
 
 def read_container(data):
     """The header and (kind, tile) -> data; format.md, chapter 1."""
     length = struct.unpack_from("<I", data, 12)[0]
-    header = json.loads(data[16 : 16 + length])
+    header = record(data[16 : 16 + length])
     end = struct.unpack_from("<Q", data, len(data) - 16)[0]
     sections, start = {}, 20 + length
     while start < end:
@@ -28,6 +31,12 @@ def read_container(data):
         sections[kind.decode().strip(), tile] = data[start + 17 : start + 17 + size]
         start += 21 + size
     return header, sections
+
+
+def record(data):
+    """format.md, chapter 1.5."""
+    stream = zlib.decompressobj(-15, DICTIONARY.read_bytes())
+    return json.loads(stream.decompress(data) + stream.flush())
 
 
 def frame(data, count, width):
@@ -107,19 +116,62 @@ def image_of_ranks(about, data, count, width, before):
     return [table[rank] for rank in ranks]
 
 
-def columns_of(header, tile, data):
+def columns_of(header, tile, data, voxels):
     """The bytes of each column of a cloud's tile."""
-    found, start, images = [], 0, []
-    for column, about in zip(header["columns"], tile["columns"], strict=True):
-        part, start = data[start : start + about["bytes"]], start + about["bytes"]
-        width = int(column["type"][2])
-        if "top" in about:
-            images.append(image_of_ranks(about, part, tile["points"], width, images))
+    images = []
+    widths = [int(column["type"][2]) for column in header["columns"]]
+    while len(images) < len(widths):
+        first = len(images)
+        coder = tile["columns"][first].get("coder")
+        size = {"raht.1": 3, "neighbours.1": length_of_chain(tile["columns"][first:])}.get(coder, 1)
+        entries, wide = tile["columns"][first : first + size], widths[first : first + size]
+        length = sum(about["bytes"] for about in entries)
+        part, data = data[:length], data[length:]
+        if coder == "neighbours.1":
+            images += decoder("attributes").decode(entries, part, voxels, wide)
+        elif coder == "raht.1":
+            images += decoder("raht").decode(entries, part, voxels)
+        elif "top" in entries[0]:
+            images.append(image_of_ranks(entries[0], part, tile["points"], wide[0], images))
         else:
             before = images[-1] if images else None
-            images.append(image_of_column(about, part, tile["points"], width, before))
-        found.append(bytes_of(images[-1], column["type"]))
+            images.append(image_of_column(entries[0], part, tile["points"], wide[0], before))
+    kinds = [column["type"] for column in header["columns"]]
+    return [bytes_of(image, kind) for image, kind in zip(images, kinds, strict=True)]
+
+
+def decoder(name):
+    """That of format-attributes.md, which builds on this module."""
+    return import_module(f"{name}_decoder")
+
+
+def length_of_chain(entries):
+    """format-attributes.md, chapter 1."""
+    found = 1
+    while found < len(entries) and entries[found].get("guides"):
+        found += 1
     return found
+
+
+def source_of(header, sections):
+    """Chapter 1.1: the source with its bytes and texts, of which the tests have no nested ones."""
+    whole = zstandard.ZstdDecompressor().decompress(sections["SRCE", 0xFFFFFFFF])
+    found = {}
+    for name, value in sorted(header["source"].items()):
+        if isinstance(value, dict):
+            ((mark, size),) = value.items()
+            part, whole = whole[:size], whole[size:]
+            value = part if mark == "$bytes" else part.decode()
+        found[name] = value
+    assert not whole
+    return found
+
+
+def patched(coordinate, patch, place):
+    """The bits of a coordinate, some of them flipped; `patch` is a column of as wide numbers."""
+    width = len(coordinate)
+    flips = patch[place * width : (place + 1) * width] if patch else bytes(width)
+    return bytes(a ^ b for a, b in zip(coordinate, flips, strict=True))
 
 
 def coordinates(header, voxels, zeros):
@@ -140,23 +192,40 @@ def coordinates(header, voxels, zeros):
                 yield (index % (1 << 8 * width)).to_bytes(width, "little")
 
 
-@pytest.mark.parametrize("case", ["colours", "wide", "one", "empty", "rounded", "doubles", "scan"])
+WHOLE = ["colours", "neighbours", "shades", "holes", "wide", "one", "empty"]  # grids read here
+
+
+@pytest.mark.parametrize("case", [*WHOLE, "rounded", "doubles", "scan"])
 def test_a_decoder_written_from_the_document_agrees(case):
     header, sections = read_container((GOLDEN / case / "v1.dcz").read_bytes())
     whole = hashlib.blake2b(digest_size=16)
     for number in range(header["tiles"]):
-        tile = json.loads(sections["TILE", number])
+        tile = record(sections["TILE", number])
         voxels = voxels_of(tile["meta"], {n: sections[n, number] for n in tile["streams"]})
-        columns = columns_of(header, tile, sections.get(("ATTR", number), b""))
+        columns = columns_of(header, tile, sections.get(("ATTR", number), b""), voxels)
         raw = b"".join(struct.pack("<3q", *voxel) for voxel in voxels) + b"".join(columns)
         assert hashlib.blake2b(raw, digest_size=16).hexdigest() == tile["digest"]
         assert tile["points"] == len(voxels)
         axes = list(zip(*voxels, strict=True))
         assert tile["bounds"] == [[min(axis) for axis in axes], [max(axis) for axis in axes]]
-        if case in ("colours", "wide", "one"):
+        if case in WHOLE:
             named = list(zip(header["columns"], columns, strict=True))
             zeros = {about["name"]: data for about, data in named if about["role"] == "residual"}
             points = [data for about, data in named if about["role"] == "point"]
-            whole.update(b"".join([*coordinates(header, voxels, zeros), *points]))
-    if case in ("colours", "wide", "one", "empty"):
+            patch = {about["name"]: data for about, data in named if about["role"] == "patch"}
+            restored = [
+                patched(coordinate, patch.get("xyz"[place % 3]), place // 3)
+                for place, coordinate in enumerate(coordinates(header, voxels, zeros))
+            ]
+            whole.update(b"".join([*restored, *points]))
+    if case in WHOLE:
         assert whole.digest() == sections["HASH", 0xFFFFFFFF]
+
+
+def test_the_source_comes_back_with_its_bytes_and_texts():
+    header, sections = read_container((GOLDEN / "holes" / "v1.dcz").read_bytes())
+    source = source_of(header, sections)
+    assert source["head"] == b"\0\1\xff" * 90
+    assert source["note"] == "é" * 300
+    assert source["format"] == "other"
+    assert {column["role"] for column in header["columns"]} == {"point", "residual", "patch"}

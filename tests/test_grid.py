@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pcc_cli.container import dump_json
 from pcc_cli.errors import FormatError, InputError
 from pcc_cli.grid import Fit, Grid, fit, restore
 from pcc_cli.grid.images import from_image, to_image
 from pcc_cli.grid.spacing import default_step, point_spacing
+from pcc_cli.records import dump_json
 
 RANDOM = np.random.default_rng(7)
 

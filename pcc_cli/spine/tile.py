@@ -11,10 +11,11 @@ import numpy as np
 from pcc_cli import codecs
 from pcc_cli.attributes import coder
 from pcc_cli.codecs.base import Codec, Inexact, Payload, Progress, silent
-from pcc_cli.container import Section, dump_json, load_json
+from pcc_cli.container import Section
 from pcc_cli.errors import FormatError, UnsupportedError
 from pcc_cli.fields import integer, member, records
 from pcc_cli.geometry import Mesh, PointCloud, Volume, VoxelCloud
+from pcc_cli.records import RECORD_LIMIT, pack, unpack
 from pcc_cli.spine.carry import carried
 from pcc_cli.spine.digest import Digest, arrays_of
 from pcc_cli.spine.header import Header
@@ -91,7 +92,7 @@ def encode(
         "columns": entries,
         "digest": _digest(back),
     }
-    sections = [Section(RECORD, number, dump_json(record))]
+    sections = [Section(RECORD, number, pack(record))]
     sections += [Section(name, number, stream) for name, stream in payload.streams.items()]
     if back.columns:
         sections.append(Section(COLUMNS, number, columns))
@@ -181,7 +182,7 @@ def described(number: int, section: Section, header: Header) -> Stored:
 
 def _described(number: int, data: bytes, header: Header) -> dict[str, Any]:
     """The description of a tile, its members checked that stand for themselves."""
-    record: dict[str, Any] = load_json(data, f"the description of tile {number}")
+    record: dict[str, Any] = unpack(data, f"the description of tile {number}", RECORD_LIMIT)
     integer(record, "points", 0, POINTS_LIMIT[header.kind])
     for name, kind in (("codec", str), ("config", dict), ("meta", dict), ("digest", str)):
         member(record, name, kind)
@@ -237,7 +238,7 @@ def _voxels(shape: Bare) -> Array | None:
 
 
 def _stored_size(payload: Payload) -> int:
-    return len(dump_json(payload.meta)) + sum(
+    return len(pack(payload.meta)) + sum(
         SECTION_BYTES + len(stream) for stream in payload.streams.values()
     )
 

@@ -64,7 +64,7 @@ def make(folder: Path) -> None:
     texts["packed/a.ply.dcz"] = packed
     texts["packed/b.ply.dcz"] = _packed(texts["floats.ply"], codec="plain")
     texts["cut.dcz"] = packed[:-20]
-    texts["flipped.dcz"] = packed[:400] + bytes([packed[400] ^ 16]) + packed[401:]
+    texts["flipped.dcz"] = packed[:200] + bytes([packed[200] ^ 16]) + packed[201:]
     texts["future.dcz"] = _with_major_version(packed, 9)
     for name, data in texts.items():
         path = folder / name
