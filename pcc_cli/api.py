@@ -23,9 +23,9 @@ from pcc_cli.codecs import settings
 from pcc_cli.codecs.base import Codec, Progress, silent
 from pcc_cli.container import WHOLE_FILE, Section
 from pcc_cli.errors import FormatError, InputError
-from pcc_cli.geometry import Mesh, Volume, Whole
+from pcc_cli.geometry import Mesh, PointCloud, Volume, Whole
 from pcc_cli.grid import fit
-from pcc_cli.spine import invalid, origin, tile, tiling
+from pcc_cli.spine import aim, invalid, origin, preview, tile, tiling
 from pcc_cli.spine.digest import Digest
 from pcc_cli.spine.header import Header
 from pcc_cli.spine.report import Report, Tally, grid_text
@@ -74,7 +74,7 @@ def compress_to(
     InputError for coordinates or attributes that cannot be stored, UnsupportedError for an
     unknown codec or setting, ModelError and DeviceError from learned codecs.
     """
-    options = options or Options()
+    options = _aimed(shape, options or Options(), progress)
     contenders = _contenders(shape, options)
     lossless = contenders[0].lossless
     progress(0.0, "grid")
@@ -98,13 +98,19 @@ def compress(shape: Whole, options: Options | None = None) -> bytes:
     return stream.getvalue()
 
 
-def decompress(data: bytes, device: str = "auto", progress: Progress = silent) -> Whole:
+def decompress(
+    data: bytes, device: str = "auto", progress: Progress = silent, level: int | None = None
+) -> Whole:
     """The shape in the .dcz file `data`, every digest checked.
+
+    level : of the octree; a look at a cloud in 2**level cells along an axis, without attributes
 
     FormatError when the file is damaged, UnsupportedError when it needs a newer pcc, ModelError
     when it needs a model that is not there.
     """
     file = _open(data)
+    if level is not None:
+        return _look(file, level, device, progress)
     header = replace(file.header, source=origin.join(file.header.source, file.origin))
 
     def pieces() -> Iterator[tile.Piece]:
@@ -119,6 +125,20 @@ def decompress(data: bytes, device: str = "auto", progress: Progress = silent) -
         raise FormatError("the file does not decode to what was compressed: its digest is wrong")
     progress(1.0, "done")
     return shape
+
+
+def _look(file: _File, level: int, device: str, progress: Progress) -> Whole:
+    header = preview.without_columns(file.header)
+    finest = preview.levels_of(file.tiles)
+    if not 1 <= level <= max(finest, 1):
+        raise InputError(f"--level must be in 1 .. {max(finest, 1)}, not {level}")
+
+    def pieces() -> Iterator[tile.Piece]:
+        for stored in file.tiles:
+            progress(stored.number / len(file.tiles), f"level {level} of {finest}")
+            yield preview.decode(stored, max(finest - level, 0), device)
+
+    return tiling.join(header, pieces(), Digest())
 
 
 def inspect(data: bytes) -> dict[str, Any]:
@@ -144,6 +164,34 @@ def inspect(data: bytes) -> dict[str, Any]:
         "digest": digest.hex(),
         "tiles": [stored.summary() for stored in tiles],
     }
+
+
+def _aimed(shape: Whole, options: Options, progress: Progress) -> Options:
+    """`options` with the quality that meets a target, for codecs that only know qualities."""
+    kind = codecs.kind_of(shape)
+    chosen = codecs.get(codecs.resolve(options.codec or codecs.default_for(kind)))
+    known = settings.of(chosen)
+    targets = [name for name in aim.TARGETS if name in options.settings and name not in known]
+    if not targets or "quality" not in known:
+        return options
+    others = {name: value for name, value in options.settings.items() if name not in targets}
+    if len(targets) > 1 or "quality" in others:
+        raise InputError("choose one of --quality, --bpp and --psnr")
+    (target,) = targets
+    bare = PointCloud(shape.points, {}, shape.source) if isinstance(shape, PointCloud) else shape
+
+    def measure(quality: float) -> float:
+        progress(0.0, f"trying quality {quality:.1f}")
+        at = replace(options, settings={**others, "quality": quality}, drop=(), only=None)
+        report = compress_to(io.BytesIO(), bare, at)
+        if target == "bpp":
+            return report.bits_per_point
+        return next(value for name, value in report.quality.items() if "psnr" in name)
+
+    wanted = settings.Setting(target, float, None, "").parsed(str(options.settings[target]))
+    return replace(
+        options, settings={**others, "quality": aim.quality_for(target, wanted, measure)}
+    )
 
 
 def _contenders(shape: Whole, options: Options) -> list[Codec]:

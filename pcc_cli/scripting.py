@@ -99,15 +99,16 @@ def compress_to(
         return api.compress_to(stream, _shape(shape), _options(precision, options))
 
 
-def decompress(source: Source, *, device: str = "auto") -> Whole:
+def decompress(source: Source, *, device: str = "auto", level: int | None = None) -> Whole:
     """The shape in a .dcz file, every digest checked.
 
     device : "auto", "cpu" or "cuda"
+    level : for a coarse look at a cloud, in 2**level cells along an axis, without attributes
 
     >>> len(pcc_cli.decompress("scan.dcz"))
     57518
     """
-    return api.decompress(_bytes(source), device)
+    return api.decompress(_bytes(source), device, level=level)
 
 
 def open(source: Source, *, device: str = "auto") -> DczFile:

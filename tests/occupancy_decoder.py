@@ -358,14 +358,15 @@ class Certain:
         self.counts.learn(bins, bits, 1024)
 
 
-def decode_tree(data, settings, depth, voxels, network):
+def decode_tree(data, settings, depth, voxels, network, loss):
     """[3] and [9] The cells of level `depth`, and numbers of bits: mixed, certain in one stage."""
     stream, stages, coded, quick = Stream(data), [Stage(s) for s in range(8)], 0, 0
     rarest, growth = settings
+    grown, sure, threshold = loss
     certain = [Certain(rarest) for _ in range(8)]
     level = Level([(0, 0, 0)], np.array([0]), np.array([0]), np.array([255]))
     state = np.zeros((1, network.channels), int)
-    for _ in range(depth):
+    for number in range(depth):
         axes, codes = Axes(), np.zeros(len(level.cells), int)
         features = network.enter(level, state)
         for s in range(8):
@@ -373,7 +374,12 @@ def decode_tree(data, settings, depth, voxels, network):
                 features = network.refresh(s // 2, features, codes | 128, level)
             log_odds = network.log_odds(s, features, codes | 128, level)
             known, bits = known_at(level, codes, s), np.ones_like(codes)
-            rows = np.flatnonzero((codes > 0) | (s < 7))
+            is_open = (codes > 0) | (s < 7)
+            if number >= depth - grown:  # [3.1]
+                odds_of_one = threshold if number == depth - 1 else 0
+                bits[is_open] = log_odds[is_open] > odds_of_one
+                is_open &= (abs(log_odds) < sure) & (number == depth - grown)
+            rows = np.flatnonzero(is_open)
             bins = certain[s].bins(log_odds)
             are_certain = certain[s].are(bins)
             surely, rows = rows[are_certain[rows]], rows[~are_certain[rows]]
@@ -424,15 +430,19 @@ def decode(meta, streams, config, weights):
             meta["depth"],
             meta["voxels"],
             Network(config, weights),
+            [meta.get(name, 0) for name in ("grown", "sure", "threshold")],
         )
     assert len(voxels) == meta["voxels"]
     pairs = zip(zip(*voxels, strict=True), meta["base"], strict=True)
     axes = [[v + base for v in axis] for axis, base in pairs]
+    scale = meta.get("scale", 256)
+    if scale != 256:
+        axes = [[min((v * scale + scale // 2) // 256, 2**32 - 1) for v in axis] for axis in axes]
     for name, about in meta.get("ranks", {}).items():
         used = np.cumsum(numbers(about, streams["GAP" + name], about["used"])).tolist()
         axes["XYZ".index(name)] = [used[rank] for rank in axes["XYZ".index(name)]]
     voxels = list(zip(*axes, strict=True))
-    if "ranks" in meta:
+    if "ranks" in meta or scale != 256:
         voxels.sort(key=morton)
     if "repeats" in meta:
         more = numbers(meta["repeats"], streams["MULT"], len(voxels))

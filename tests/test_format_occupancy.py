@@ -105,6 +105,33 @@ def test_a_decoder_written_from_the_document_agrees(make, models, monkeypatch):
     assert CASES[make](meta, coded)
 
 
+@pytest.mark.parametrize(
+    ("make", "quality", "members"),
+    [
+        (sheet, 88, {"grown", "sure", "threshold"}),
+        (sheet, 67, {"grown", "sure", "threshold"}),
+        (sheet, 50, {"grown", "threshold"}),
+        (many, 70, {"scale"}),
+        (many, 20, {"scale", "grown", "sure", "threshold"}),
+        (deep, 10, {"scale"}),
+    ],
+)
+def test_it_agrees_on_lossy_files(make, quality, members, models, monkeypatch):
+    monkeypatch.setenv("PCC_MODELS", str(models))
+    cloud = voxel_cloud(make(np.random.default_rng(3))[:6000])
+    codec = Occupancy(tiny_models.OCCUPANCY, "cpu", quality=quality)
+    payload = codec.encode(cloud)
+    meta = json.loads(json.dumps(payload.meta))
+    files = [
+        (models / tiny_models.OCCUPANCY / name).read_bytes()
+        for name in ("config.json", "weights.safetensors")
+    ]
+    voxels, _ = occupancy_decoder.decode(meta, payload.streams, *files)
+    assert {"scale", "grown", "sure", "threshold"} & set(meta) == members
+    assert np.array_equal(np.reshape(voxels, (-1, 3)), payload.decoded.voxels)
+    assert np.array_equal(payload.decoded.voxels, codec.decode(payload).voxels)
+
+
 def numbers_of(row):
     """The integers in a row of a table of the document, without its first cell."""
     cells = re.search(rf"^\| {re.escape(row)} \|(.*)\|$", DOCUMENT, re.MULTILINE)

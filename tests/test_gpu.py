@@ -147,11 +147,11 @@ def test_auto_takes_cuda_and_comes_back_when_its_memory_is_full(monkeypatch):
     cloud, real = VOXELS["surface"], codecs._encode_tree
     devices = []
 
-    def full(model, tree):
+    def full(model, *others):
         devices.append(model.layers.device.type)
         if model.layers.device.type == "cuda":
             raise torch.cuda.OutOfMemoryError
-        return real(model, tree)
+        return real(model, *others)
 
     monkeypatch.setattr(codecs, "_encode_tree", full)
     payload = codec("auto").encode(cloud)

@@ -249,3 +249,48 @@ def test_nothing_is_left_behind_in_torch(codec):
     threads, grad = torch.get_num_threads(), torch.is_grad_enabled()
     codec.encode(contract.voxel_cloud(trees.surface(3)))
     assert (torch.get_num_threads(), torch.is_grad_enabled()) == (threads, grad)
+
+
+QUALITIES = [1, 40, 67, 83.5, 95, 100]
+
+
+@pytest.mark.parametrize("name", contract.voxel_cases())
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_lossy_files_decode_to_what_their_encoder_saw(name, quality):
+    cloud = contract.voxel_cases()[name]
+    coder = Occupancy(tiny_models.OCCUPANCY, "cpu", quality=quality)
+    assert not coder.lossless
+    payload = coder.encode(cloud)
+    found = decoded(coder, payload)
+    if payload.decoded is not None:
+        assert np.array_equal(found, payload.decoded.voxels)
+    assert (len(found) > 0) == (len(cloud) > 0)
+    if quality == 100:
+        assert {tuple(row) for row in found} == {tuple(row) for row in cloud.voxels}
+
+
+@pytest.mark.parametrize("quality", [0.5, 101, float("nan")])
+def test_other_qualities_are_refused(quality):
+    with pytest.raises(InputError, match="--quality"):
+        Occupancy(tiny_models.OCCUPANCY, "cpu", quality=quality)
+
+
+def test_less_quality_takes_fewer_bytes():
+    cloud = contract.voxel_cases()["surface"]
+    sizes = [
+        len(Occupancy(tiny_models.OCCUPANCY, "cpu", quality=q).encode(cloud).streams["OCCU"])
+        for q in (40, 67, 83.5, 95, 100)
+    ]
+    assert sizes == sorted(sizes)
+
+
+@pytest.mark.parametrize(
+    ("member", "value"), [("grown", 40), ("sure", 2501), ("threshold", 1 << 40), ("scale", 0)]
+)
+def test_lossy_members_out_of_range_are_refused(codec, member, value):
+    payload = Occupancy(tiny_models.OCCUPANCY, "cpu", quality=80).encode(
+        contract.voxel_cases()["surface"]
+    )
+    payload.meta[member] = value
+    with pytest.raises(FormatError, match=member):
+        codec.decode(payload)

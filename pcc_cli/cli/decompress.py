@@ -43,6 +43,10 @@ def decompress(
             help="Only the points of a box: its least and its greatest corner.",
         ),
     ] = None,
+    level: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="A coarse look at a cloud, in 2^N cells an axis."),
+    ] = None,
     device: options.Device = options.DeviceChoice.auto,
     recursive: options.Recursive = False,
     skip_existing: options.SkipExisting = False,
@@ -58,7 +62,8 @@ def decompress(
     scan.ply.dcz becomes scan.ply beside it; scan.dcz too, by the format that its source had. The
     suffix of -o, or --format, chooses another one; what that cannot hold is said. The result is
     checked against the digest in the file: a wrong one is never written. With --region only those
-    tiles of a large file are read and decoded that meet the box.
+    tiles of a large file are read and decoded that meet the box. With --level only the first levels
+    of the octree are decoded, without attributes: a quick look, whose digest is not checked.
 
     \b
     Examples:
@@ -72,7 +77,9 @@ def decompress(
     wanted = options.suffix(format)
     name = partial(_unpacked_name, wanted=wanted)
     pairs = files.plan(inputs, output, name=name, suffixes={SUFFIX}, recursive=recursive)
-    task = _Task(wanted, _box(region) if region else None, device.value, force)
+    if region and level is not None:
+        raise typer.BadParameter("choose one of --region and --level")
+    task = _Task(wanted, _box(region) if region else None, level, device.value, force)
     each.run(console, pairs, task, partial(_tell, console), jobs, skip_existing)
 
 
@@ -101,6 +108,7 @@ class _Task:
 
     wanted: str | None
     region: tuple[float, ...] | None
+    level: int | None
     device: str
     force: bool
 
@@ -130,7 +138,7 @@ class _Task:
         data = files.read(pair.source)
         record = api.inspect(data)
         files.refuse(pair, force=self.force)
-        return api.decompress(data, self.device, progress), {
+        return api.decompress(data, self.device, progress, self.level), {
             "kind": record["kind"],
             "faces": record["faces"],
             "grid": record["grid_text"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Annotated, Any
 
 import typer
@@ -114,6 +115,9 @@ def _rows(record: each.Record) -> Iterator[tuple[str, str]]:
     yield "grid", record["grid_text"]
     yield from _codecs(record["tiles"])
     yield "tiles", f"{len(record['tiles']):,}"
+    levels = _levels(record["tiles"])
+    if levels:
+        yield "levels", f"{len(levels)}, of {' '.join(map(str, levels))} bytes"
     yield "geometry", _share(record["geometry_bytes"], record)
     for column, count in record["attribute_bytes"].items():
         yield column, _share(count, record)
@@ -133,6 +137,12 @@ def _codecs(tiles: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     used = dict.fromkeys((tile["codec"], *_model(tile["meta"])) for tile in tiles)
     for codec, *model in used:
         yield "codec", codec + (f", model {model[0]} (sha256 {model[1][:12]}...)" if model else "")
+
+
+def _levels(tiles: list[dict[str, Any]]) -> list[int]:
+    """Bytes of each level of the octree, coarse ones first, all tiles together; [] if not known."""
+    sizes = [list(reversed(tile["meta"].get("levels", []))) for tile in tiles]
+    return [sum(level) for level in zip_longest(*sizes, fillvalue=0)][::-1]
 
 
 def _model(meta: dict[str, Any]) -> tuple[str, ...]:

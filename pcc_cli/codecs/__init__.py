@@ -79,7 +79,7 @@ def settings_of(codec: Codec) -> dict[str, Any]:
 
 def device_of(codec: Codec) -> str:
     """Where `codec` computes: "cpu" or "cuda". Raises DeviceError."""
-    name = codec.config().get("device")
+    name = getattr(codec, "device", None)
     if name is None:
         return "cpu"
     # Imported here: it imports torch, which a codec with a device has done before.

@@ -17,11 +17,13 @@ class Payload:
     meta : JSON, everything the decoder must know beside the streams
     streams : name -> bytes; names are up to 4 ASCII capitals or digits, stored in this order
     quality : what a lossy codec measured that nobody else does, for the report alone
+    decoded : what `decode` will give, where the encoder of a lossy codec knows it anyway
     """
 
     meta: dict[str, Any]
     streams: dict[str, bytes] = field(default_factory=dict)
     quality: dict[str, float] = field(default_factory=dict)
+    decoded: Shape | None = field(default=None, compare=False)
 
     @property
     def size_bytes(self) -> int:

@@ -18,7 +18,7 @@ FILE = "DCZ"
 
 
 def settings(name: str, case: Case, choices: Choices) -> list[Setting]:
-    """The codec called `name`: a lossless one on every grid, a lossy one at its own rates.
+    """The codec called `name`: at its own rates if it has any, else lossless on every grid.
 
     UnsupportedError when it takes no such file.
     """
@@ -27,17 +27,21 @@ def settings(name: str, case: Case, choices: Choices) -> list[Setting]:
     found = codecs.get(codec)
     known = of(found)
     chosen = {k: v for k, v in parsed(found, choices.settings).items() if k in known}
-    if found.rates and not (set().union(*found.rates) & set(chosen)):
-        return [
-            Setting(codec, _label(rate), Dcz(codec, {**chosen, **rate}, choices.device))
-            for rate in ([] if choices.lossless else found.rates)
-        ]
+    whole = Dcz(codec, chosen, choices.device)
     if choices.attribute_qualities:
         return [
             Setting(codec, f"colours {quality:g}", Dcz(codec, chosen, choices.device, quality))
             for quality in choices.attribute_qualities
         ]
-    return on_grids(codec, Dcz(codec, chosen, choices.device), choices.ladder(case))
+    if not found.rates or choices.rates or set().union(*found.rates) & set(chosen):
+        return on_grids(codec, whole, choices.ladder(case))
+    lossless = [Setting(codec, "lossless", whole)] if whole.lossless else []
+    if choices.lossless or choices.attributes:
+        return lossless
+    return lossless + [
+        Setting(codec, _label(rate), Dcz(codec, {**chosen, **rate}, choices.device))
+        for rate in found.rates
+    ]
 
 
 def _label(rate: dict[str, Any]) -> str:
@@ -69,7 +73,7 @@ class Dcz:
         return asdict(self)
 
     def version(self) -> str:
-        model = self._codec().config().get("model")
+        model = getattr(self._codec(), "model", None)
         if model is None:
             return __version__
         # Imported here: it imports torch, which the codec with a model has done before.

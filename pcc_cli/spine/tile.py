@@ -24,7 +24,7 @@ Array = np.ndarray[Any, Any]
 
 RECORD, COLUMNS = "TILE", "ATTR"  # kinds of sections; all others of a tile are streams of its codec
 # Of one tile, checked before decoding.
-POINTS_LIMIT = {"points": 1 << 21, "mesh": 1 << 32, "volume": 1 << 40}
+POINTS_LIMIT = {"points": 1 << 22, "mesh": 1 << 32, "volume": 1 << 40}
 SECTION_BYTES = 21  # of a section beside its data
 
 
@@ -103,7 +103,7 @@ def encode(
 
 def _returned(piece: Piece, codec: Codec, payload: Payload) -> Piece:
     """What the decoder will see of `piece`: its shape, and the columns carried over to it."""
-    shape = codec.decode(payload)
+    shape = codec.decode(payload) if payload.decoded is None else payload.decoded
     assert not isinstance(shape, PointCloud)
     if isinstance(shape, VoxelCloud) and isinstance(piece.shape, VoxelCloud):
         columns = carried(piece.columns, piece.shape.voxels, shape.voxels)
@@ -200,7 +200,7 @@ def unknown(section: Section) -> UnsupportedError:
 def decode(tile: Stored, header: Header, device: str) -> Piece:
     """What `tile` holds, its digest checked; errors as in `api.decompress`."""
     record = tile.record
-    codec, payload = _stored_geometry(tile, device)
+    codec, payload = stored_geometry(tile, device)
     shape = codec.decode(payload)
     if not isinstance(shape, codecs.SHAPES[header.kind]):
         raise FormatError(f"tile {tile.number} decodes to another kind of shape")
@@ -225,7 +225,8 @@ def decode(tile: Stored, header: Header, device: str) -> Piece:
     return piece
 
 
-def _stored_geometry(tile: Stored, device: str) -> tuple[Codec, Payload]:
+def stored_geometry(tile: Stored, device: str) -> tuple[Codec, Payload]:
+    """The codec of a tile, and what it decodes."""
     name = member(tile.record, "codec", str)
     codec = codecs.create(name, member(tile.record, "config", dict), device)
     streams = {stream: tile.data[stream] for stream in tile.record["streams"]}

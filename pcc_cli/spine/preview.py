@@ -1,0 +1,60 @@
+"""A coarse look at a cloud: the first levels of its octree, without what is finer.
+
+Level n has 2**n cells along the longest axis of the largest tile; level `levels_of` is the cloud
+itself. A point stands in the middle of each cell; attributes and digests belong to the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pcc_cli.errors import FormatError, InputError
+from pcc_cli.geometry import Array, VoxelCloud
+from pcc_cli.spine import tile
+from pcc_cli.spine.header import Header
+from pcc_cli.tree.morton import morton_order
+
+
+def levels_of(tiles: Sequence[tile.Stored]) -> int:
+    """Levels of the octree of the largest tile."""
+    boxes = [stored.record.get("bounds") for stored in tiles]
+    return max((_depth(box) for box in boxes if box is not None), default=0)
+
+
+def _depth(box: Any) -> int:
+    corners = np.array(box, dtype=object)
+    if corners.shape != (2, 3) or not all(
+        type(v) is int and 0 <= v < 1 << 32 for v in corners.flat
+    ):
+        raise FormatError("the bounds of a tile are not two voxels")
+    return max(int(low ^ high).bit_length() for low, high in zip(*corners, strict=True))
+
+
+def without_columns(header: Header) -> Header:
+    """`header` of a cloud that has coordinates alone. InputError for a shape that is no cloud."""
+    if header.grid is None:
+        raise InputError(f"only point clouds have levels; this file holds a {header.kind}")
+    grid = replace(header.grid, residual=None) if header.grid.kind == "step" else header.grid
+    if grid.kind != "step":
+        raise InputError("a cloud that keeps every bit of its floats has no levels")
+    return replace(header, columns=(), grid=grid)
+
+
+def decode(stored: tile.Stored, octaves: int, device: str) -> tile.Piece:
+    """A tile in cells of 2**`octaves` voxels a side."""
+    codec, payload = tile.stored_geometry(stored, device)
+    look = getattr(codec, "preview", None)
+    shape = look(payload, octaves) if look else codec.decode(payload)
+    if not isinstance(shape, VoxelCloud):
+        raise FormatError(f"tile {stored.number} decodes to another kind of shape")
+    return tile.Piece(VoxelCloud(_middles(shape.voxels, octaves)), [])
+
+
+def _middles(voxels: Array, octaves: int) -> Array:
+    """The middle of every cell that holds one of `voxels` (n, 3), in canonical order."""
+    cells = np.unique(voxels >> octaves, axis=0)
+    return (cells[morton_order(cells)] << octaves) + ((1 << octaves) >> 1)
