@@ -25,8 +25,8 @@ def carried(columns: Sequence[Array], voxels: Array, decoded: Array) -> list[Arr
     # Imported here: only lossy codecs need it, and it takes half a second.
     from scipy.spatial import cKDTree
 
-    _, to_decoded = cKDTree(decoded).query(voxels)
-    _, to_source = cKDTree(voxels).query(decoded)
+    _, to_decoded = cKDTree(decoded).query(voxels, workers=-1)
+    _, to_source = cKDTree(voxels).query(decoded, workers=-1)
     order = np.argsort(to_decoded, kind="stable")
     hit, first, counts = np.unique(to_decoded[order], return_index=True, return_counts=True)
     return [_one(column, to_source, order, hit, first, counts) for column in columns]

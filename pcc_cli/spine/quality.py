@@ -73,7 +73,7 @@ class Quality:
         steps = np.array(self._header.grid.steps)
         one, other = (np.unique(cells, axis=0) * (steps / steps[0]) for cells in (voxels, decoded))
         for sums, near, far in zip(self._errors, (other, one), (one, other), strict=True):
-            distance, _ = cKDTree(near).query(far)
+            distance, _ = cKDTree(near).query(far, workers=-1)
             sums += float((distance**2).sum()), len(far)
         self._corners += [voxels.min(axis=0), voxels.max(axis=0)]
 

@@ -114,6 +114,8 @@ def grid_text(header: Header) -> str:
     if grid.kind == "float_bits":
         return "every bit of the floats"
     steps = " x ".join(f"{step:.12g}" for step in dict.fromkeys(grid.steps))
+    if not header.lossless:
+        return f"step {steps}, lossy"
     return f"step {steps}, {'exact' if grid.exact else 'rounded'}"
 
 

@@ -64,7 +64,7 @@ class Occupancy:
     accepts: ClassVar[tuple[type, ...]] = (VoxelCloud,)
     exact: ClassVar[bool] = True
     rates: ClassVar[tuple[dict[str, Any], ...]] = tuple(
-        {"quality": quality} for quality in (17, 33, 42, 50, 58, 67, 75, 83, 92)
+        {"quality": quality} for quality in (33, 42, 50, 58, 67, 75, 83, 92)
     )
 
     model: str = setting("occupancy-1", "id of the trained network")
