@@ -168,30 +168,18 @@ def inspect(data: bytes) -> dict[str, Any]:
 
 def _aimed(shape: Whole, options: Options, progress: Progress) -> Options:
     """`options` with the quality that meets a target, for codecs that only know qualities."""
-    kind = codecs.kind_of(shape)
-    chosen = codecs.get(codecs.resolve(options.codec or codecs.default_for(kind)))
-    known = settings.of(chosen)
-    targets = [name for name in aim.TARGETS if name in options.settings and name not in known]
-    if not targets or "quality" not in known:
+    chosen = codecs.get(codecs.resolve(options.codec or codecs.default_for(codecs.kind_of(shape))))
+    target = aim.target_of(settings.of(chosen), options.settings)
+    if target is None:
         return options
-    others = {name: value for name, value in options.settings.items() if name not in targets}
-    if len(targets) > 1 or "quality" in others:
-        raise InputError("choose one of --quality, --bpp and --psnr")
-    (target,) = targets
-    bare = PointCloud(shape.points, {}, shape.source) if isinstance(shape, PointCloud) else shape
+    bare = replace(shape, attributes={}) if isinstance(shape, PointCloud) else shape
 
-    def measure(quality: float) -> float:
+    def attempt(quality: float) -> Report:
         progress(0.0, f"trying quality {quality:.1f}")
-        at = replace(options, settings={**others, "quality": quality}, drop=(), only=None)
-        report = compress_to(io.BytesIO(), bare, at)
-        if target == "bpp":
-            return report.bits_per_point
-        return next(value for name, value in report.quality.items() if "psnr" in name)
+        at = replace(options, settings={**target.others, "quality": quality}, drop=(), only=None)
+        return compress_to(io.BytesIO(), bare, at)
 
-    wanted = settings.Setting(target, float, None, "").parsed(str(options.settings[target]))
-    return replace(
-        options, settings={**others, "quality": aim.quality_for(target, wanted, measure)}
-    )
+    return replace(options, settings={**target.others, "quality": target.quality(attempt)})
 
 
 def _contenders(shape: Whole, options: Options) -> list[Codec]:

@@ -144,7 +144,7 @@ def test_files_are_the_same():
 
 
 def test_auto_takes_cuda_and_comes_back_when_its_memory_is_full(monkeypatch):
-    cloud, real = VOXELS["surface"], codecs._encode_tree
+    cloud, real = VOXELS["surface"], codecs.encode_tree
     devices = []
 
     def full(model, *others):
@@ -153,7 +153,7 @@ def test_auto_takes_cuda_and_comes_back_when_its_memory_is_full(monkeypatch):
             raise torch.cuda.OutOfMemoryError
         return real(model, *others)
 
-    monkeypatch.setattr(codecs, "_encode_tree", full)
+    monkeypatch.setattr(codecs, "encode_tree", full)
     payload = codec("auto").encode(cloud)
     assert devices == ["cuda", "cpu"]
     monkeypatch.undo()

@@ -16,6 +16,7 @@ import trees
 
 from pcc_cli.codecs.base import Payload
 from pcc_cli.codecs.occupancy import codec as codecs
+from pcc_cli.codecs.occupancy import walk
 from pcc_cli.codecs.occupancy.codec import Occupancy
 from pcc_cli.errors import FormatError, InputError, ModelError, PccError
 from pcc_cli.geometry import VoxelCloud
@@ -228,9 +229,9 @@ def test_a_damaged_stream_is_refused_or_gives_as_many_points(codec, payload):
 def test_a_tree_that_grows_too_large_is_stopped_at_once(codec, payload, monkeypatch):
     """No level may have more nodes than the file says it has voxels; none below is decoded."""
     levels = []
-    children = codecs.neighbours.children
+    children = walk.neighbours.children
     monkeypatch.setattr(
-        codecs.neighbours, "children", lambda *level: levels.append(level) or children(*level)
+        walk.neighbours, "children", lambda *level: levels.append(level) or children(*level)
     )
     with pytest.raises(FormatError, match="beyond the 30 voxels"):
         codec.decode(Payload(payload.meta | {"voxels": 30}, payload.streams))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
+from pcc_cli.codecs.settings import Setting
 from pcc_cli.errors import InputError
+from pcc_cli.spine.report import Report
 
 LEAST, MOST = 1.0, 100.0  # of a quality
 TRIALS = 12
@@ -16,6 +20,47 @@ _NEAR: dict[str, Callable[[float, float], bool]] = {
 }
 _SCALE: dict[str, Callable[[float], float]] = {"bpp": math.log, "psnr": float}
 TARGETS = tuple(_NEAR)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a user wants of a file.
+
+    name, wanted : "bpp" of the whole file or "psnr", and its value
+    others : the settings that a codec knows
+    """
+
+    name: str
+    wanted: float
+    others: dict[str, Any]
+
+    def quality(self, attempt: Callable[[float], Report]) -> float:
+        """The quality that meets it; `attempt` compresses with one. Errors as in `quality_for`."""
+
+        def measure(quality: float) -> float:
+            report = attempt(quality)
+            if self.name == "bpp":
+                return report.bits_per_point
+            return next(value for name, value in report.quality.items() if "psnr" in name)
+
+        return quality_for(self.name, self.wanted, measure)
+
+
+def target_of(known: Mapping[str, Setting], given: Mapping[str, Any]) -> Target | None:
+    """The target among the settings `given` to a codec that knows a quality, but not the target.
+
+    InputError for two targets, or for one beside a quality.
+    """
+    names = [name for name in TARGETS if name in given and name not in known]
+    if not names or "quality" not in known:
+        return None
+    others = {name: value for name, value in given.items() if name not in names}
+    if len(names) > 1 or "quality" in others:
+        raise InputError("choose one of --quality, --bpp and --psnr")
+    number = Setting(names[0], float, None, "")
+    wanted = given[names[0]]
+    wanted = number.parsed(wanted) if isinstance(wanted, str) else number.value(wanted)
+    return Target(names[0], wanted, others)
 
 
 def quality_for(target: str, wanted: float, measure: Callable[[float], float]) -> float:

@@ -1,8 +1,7 @@
 """The default codec for point clouds: an octree whose occupancy bits a network predicts.
 
-encode and decode walk the same levels and stages (`_walk`) and differ only in where a bit comes
-from: the tree, or the range decoder. Everything the probabilities depend on is an integer, so a
-file decodes to the same points on every machine.
+encode and decode walk down the tree alike (`walk.py`). Everything the probabilities depend on is an
+integer, so a file decodes to the same points on every machine.
 
 With a `quality`, the finest levels are not coded but grown (`lossy.py`), by the same walk.
 
@@ -12,48 +11,36 @@ Streams: "OCCU", the bits; "MULT", only when points coincide, how often each vox
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import islice
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from pcc_cli.codecs import multiplicity, ranks
 from pcc_cli.codecs.base import Payload, Progress, setting, silent
 from pcc_cli.codecs.occupancy import lossy
 from pcc_cli.codecs.occupancy.lossy import DENSE, Loss
 from pcc_cli.codecs.occupancy.model import OccupancyModel, load_model
-from pcc_cli.codecs.occupancy.network import STAGES, LevelStep
+from pcc_cli.codecs.occupancy.walk import MAX_VOXELS, Coded, Walk, decode_tree, encode_tree
 from pcc_cli.entropy.logistic import PROBABILITY_BITS
-from pcc_cli.entropy.rangecoder import RangeDecoder, RangeEncoder
 from pcc_cli.errors import FormatError, InputError
 from pcc_cli.fields import integer, member
 from pcc_cli.geometry import Shape, VoxelCloud
 from pcc_cli.nn.device import compute
-from pcc_cli.nn.turns import Turns
-from pcc_cli.tree import neighbours, octree
+from pcc_cli.tree import octree
 from pcc_cli.tree.coder import BitCoder
-from pcc_cli.tree.contexts import LevelContexts
 from pcc_cli.tree.morton import morton_order
-from pcc_cli.tree.stage import Known
 
 Array = np.ndarray[Any, Any]
 
 MAX_DEPTH = 32
-MAX_VOXELS = 1 << 22  # of one payload; larger clouds come in tiles
 LISTED = 4096  # bytes of a stream from which on the sizes of its levels are worth their room
 # Surfaces have three voxels or more for each node of the level above them, scans hardly more than
 # one. On surfaces half of the bits are certain enough to be coded the quick way, and blocks may
 # grow early, for 0.3 % more bytes; elsewhere few bits are certain, and every count helps.
 ON_SURFACES = {"certain": 400, "growth": 8}
 ELSEWHERE = {"certain": 0, "growth": 9}
-
-# (level, stage, rows (k,) that are coded, what is known of them) -> their bits (k,) uint8
-Exchange = Callable[[int, int, Array, Known], Array]
 
 
 @dataclass(frozen=True)
@@ -122,9 +109,9 @@ class Occupancy:
         tree = octree.build(voxels - base, depth)
         meta |= ON_SURFACES if len(voxels) >= DENSE * len(tree.codes[-1]) else ELSEWHERE
 
-        def encoded(device: torch.device) -> tuple[OccupancyModel, _Coded]:
+        def encoded(device: torch.device) -> tuple[OccupancyModel, Coded]:
             model = load_model(self.model, None, device)
-            return model, _encode_tree(model, tree, _bit_coder(meta), loss)
+            return model, encode_tree(model, tree, _bit_coder(meta), loss)
 
         model, coded = compute(self.device, encoded)
         meta["model"] = {"id": model.id, "sha256": model.sha256}
@@ -183,8 +170,8 @@ class Occupancy:
         depth = integer(meta, "depth", 0, MAX_DEPTH)
 
         def decoded(device: torch.device) -> octree.Octree:
-            walk = _Walk(load_model(*named, device), depth, loss, voxels)
-            return _decode_tree(walk, stream, _bit_coder(meta), levels)
+            walk = Walk(load_model(*named, device), depth, loss, voxels)
+            return decode_tree(walk, stream, _bit_coder(meta), levels)
 
         return compute(self.device, decoded)
 
@@ -218,139 +205,3 @@ def _bit_coder(meta: dict[str, Any]) -> BitCoder:
     """A new coder with the settings of a file."""
     rarest = integer(meta, "certain", 0, 1 << (PROBABILITY_BITS - 1))
     return BitCoder(rarest, integer(meta, "growth", 0, 32))
-
-
-class _Coded(NamedTuple):
-    """A tree as it is decoded, its stream, and how many bytes of that are of each level."""
-
-    tree: octree.Octree
-    stream: bytes
-    level_bytes: list[int]
-
-
-def _encode_tree(model: OccupancyModel, tree: octree.Octree, coder: BitCoder, loss: Loss) -> _Coded:
-    """`tree` coded; with several threads, bits are coded while the next are predicted."""
-    encoder = RangeEncoder()
-    beside = model.layers.device.type != "cpu" or torch.get_num_threads() > 1
-    ends: list[int] = []
-
-    def begin_level() -> None:
-        ends.append(len(encoder.finish()))
-        coder.begin_level()
-
-    def exchange(level: int, stage: int, rows: Array, known: Known) -> Array:
-        bits: Array = (tree.codes[level][rows] >> stage) & 1
-        if not stage:
-            turns.take(begin_level)
-        turns.take(partial(coder.encode, encoder, stage, known, bits))
-        return bits
-
-    with Turns(beside) as turns:
-        codes = list(_Walk(model, tree.depth, loss, MAX_VOXELS).levels(exchange))
-    stream = encoder.finish()
-    sizes = np.diff([*ends, len(stream)]) if ends else np.zeros(0, int)
-    return _Coded(octree.Octree(codes), stream, sizes.tolist())
-
-
-def _decode_tree(walk: _Walk, stream: bytes, coder: BitCoder, levels: int) -> octree.Octree:
-    """The first `levels` of the tree in a stream."""
-    decoder = RangeDecoder(stream)
-
-    def exchange(level: int, stage: int, rows: Array, known: Known) -> Array:
-        if not stage:
-            coder.begin_level()
-        return coder.decode(decoder, stage, known)
-
-    tree = octree.Octree(list(islice(walk.levels(exchange), levels)))
-    if levels == walk.depth:
-        decoder.finish()
-    return tree
-
-
-@dataclass(frozen=True)
-class _Walk:
-    """The walk down a tree that encoder and decoder share.
-
-    depth : levels of the tree
-    loss : which of them are grown
-    most : nodes that a level may have
-    """
-
-    model: OccupancyModel
-    depth: int
-    loss: Loss
-    most: int
-
-    def levels(self, exchange: Exchange) -> Iterator[Array]:
-        """The codes (n,) uint8 of each level, root first; `exchange` turns predictions into bits.
-
-        Raises FormatError as soon as a level would have more than `most` nodes.
-        """
-        device = self.model.layers.device
-        level = neighbours.root(device)
-        state = torch.zeros(1, self.model.config.channels, dtype=torch.uint8, device=device)
-        parent_codes = torch.full((1,), 255, dtype=torch.uint8, device=device)
-        for number in range(self.depth):
-            step = LevelStep(self.model.config, self.model.layers, level, state, parent_codes)
-            codes = torch.zeros(len(level), dtype=torch.uint8, device=device)
-            context = LevelContexts(level, parent_codes) if self._is_coded(number) else None
-            for stage in range(STAGES):
-                bits = self._bits(
-                    number, stage, step.predict(stage, codes), context, codes, exchange
-                )
-                codes |= torch.from_numpy(bits).to(device) << stage
-            finished = codes.cpu().numpy()
-            yield finished
-            if number + 1 < self.depth:
-                if int(octree.POPCOUNT[finished].sum(dtype=np.int64)) > self.most:
-                    raise FormatError(f"the tree grows beyond the {self.most} voxels of its header")
-                state = step.state(codes)
-                level, parent_codes = neighbours.children(level, codes), codes
-
-    def _is_coded(self, number: int) -> bool:
-        """Whether bits of a level are coded, all or some."""
-        return number < self.depth - self.loss.grown + (self.loss.sure > 0)
-
-    def _bits(
-        self,
-        number: int,
-        stage: int,
-        logits: Tensor,
-        context: LevelContexts | None,
-        codes: Tensor,
-        exchange: Exchange,
-    ) -> Array:
-        """The bits (n,) of all nodes of a level, uint8: decided where they are not coded."""
-        threshold = self.loss.threshold if number == self.depth - 1 else 0
-        odds = logits.cpu().numpy()
-        bits: Array = (odds > threshold).astype(np.uint8)
-        # A node has a child: where all others are missing, the last is there, uncoded.
-        given = (codes == 0).cpu().numpy() if stage == STAGES - 1 else np.zeros(len(codes), bool)
-        bits[given] = 1
-        if context is not None:
-            open_rows = ~given
-            if number >= self.depth - self.loss.grown:
-                open_rows &= np.abs(odds) < self.loss.sure
-            rows = np.flatnonzero(open_rows)
-            bits[rows] = exchange(number, stage, rows, _known(logits, context, stage, codes)[rows])
-        return bits
-
-
-def _known(logits: Tensor, contexts: LevelContexts, stage: int, codes: Tensor) -> Known:
-    """What the bit coder takes, on the CPU."""
-    context = contexts.at(stage, codes)
-    return Known(
-        *(
-            tensor.cpu().numpy()
-            for tensor in (
-                logits,
-                context.touching,
-                context.siblings,
-                context.crowd,
-                context.lineage,
-                context.sides,
-                context.faces,
-                context.cells,
-            )
-        )
-    )
