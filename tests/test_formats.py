@@ -13,7 +13,7 @@ from pcc_cli.errors import InputError, PccError, UnsupportedError
 from pcc_cli.geometry import Mesh, PointCloud
 
 TOGETHER = {"keep_order": True, "keep_invalid": True, "lossless": True}
-TARGETS = [suffix for suffix in formats.SUFFIXES if suffix not in (".txt", ".laz")]
+TARGETS = [suffix for suffix in formats.POINT_SUFFIXES if suffix not in (".txt", ".laz")]
 
 
 def source(name: str) -> bytes:

@@ -1,4 +1,4 @@
-"""NumPy files: .npy with one array of points, .npz with several.
+"""NumPy files: .npy with one array, .npz with several; three axes or more are a volume.
 
 A .npy holds a structured array with fields x, y and z, or an (n, 3 or more) array whose first
 three columns are the coordinates. A .npz holds such an array under a usual name, or x, y and z,
@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 
 from pcc_cli.errors import InputError, OutputError
+from pcc_cli.formats import npyvolume
 from pcc_cli.formats.columns import names_of, native, same
 from pcc_cli.formats.talk import Note, listed, silent
-from pcc_cli.geometry import Array, PointCloud
+from pcc_cli.geometry import Array, PointCloud, Volume
 
 MESHES = False
 _POINTS = ("points", "xyz", "pos", "positions", "coords", "coordinates", "vertices", "pts", "arr_0")
@@ -56,14 +57,21 @@ class _Part:
 
 def read(
     data: bytes, name: str, note: Note = silent, fields: Sequence[str] | None = None
-) -> PointCloud:
-    """The cloud in `data`; InputError when it is damaged or holds no points.
+) -> PointCloud | Volume:
+    """The cloud or volume in `data`; InputError when it is damaged or holds neither.
 
     fields : names of the columns of a plain array; without them x, y, z, column_4 ...
     """
     try:
         packed = data.startswith(b"PK")
-        arrays, others = _members(data) if packed else ({"": _array(data)}, {})
+        raw = _members(data) if packed else {"": data}
+        parts = {title: _array(member) for title, member in raw.items()}
+        title = npyvolume.find(parts)
+        if title is not None and not _holds_points(parts):
+            rest = {other: member for other, member in raw.items() if other != title}
+            about = {"name": title, **({"others": rest} if rest else {})} if packed else {}
+            return npyvolume.volume_of(parts[title], about, parts)
+        arrays, others = _columns(parts, raw) if packed else (parts, {})
         columns: dict[str, Array] = {}
         layout = [_taken(title, array, columns, fields) for title, array in arrays.items()]
         axes = [columns.pop(axis) for axis in "xyz"]
@@ -78,14 +86,24 @@ def read(
     return PointCloud(points, columns, source)
 
 
-def _members(data: bytes) -> tuple[dict[str, Array], dict[str, bytes]]:
-    """The arrays with a row for each point, and the others as the bytes of .npy files."""
+def _members(data: bytes) -> dict[str, bytes]:
+    """The members of a .npz, each the bytes of a .npy."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = archive.infolist()
         if sum(entry.file_size for entry in entries) > _INFLATION * len(data):
             raise ValueError("its members claim more than they can hold")
-        raw = {entry.filename.removesuffix(".npy"): archive.read(entry) for entry in entries}
-    arrays = {title: _array(member) for title, member in raw.items()}
+        return {entry.filename.removesuffix(".npy"): archive.read(entry) for entry in entries}
+
+
+def _holds_points(arrays: dict[str, Array]) -> bool:
+    """Whether one of several arrays is called as points are, and is a table."""
+    return any(title in arrays and arrays[title].ndim < 3 for title in (*_POINTS, "x"))
+
+
+def _columns(
+    arrays: dict[str, Array], raw: dict[str, bytes]
+) -> tuple[dict[str, Array], dict[str, bytes]]:
+    """The arrays with a row for each point, and the others as the bytes of .npy files."""
     main = next((t for t in (*_POINTS, "x") if t in arrays), None)
     main = main or next((t for t, array in arrays.items() if array.dtype.names), None)
     if main is None or not arrays[main].ndim:
@@ -159,12 +177,14 @@ def _part(field: str, name: str, values: Array, fields: Sequence[str] | None) ->
     return _Part(field, kind.str, list(shape), titles)
 
 
-def write(shape: PointCloud, suffix: str = ".npy", note: Note = silent) -> bytes:
+def write(shape: PointCloud | Volume, suffix: str = ".npy", note: Note = silent) -> bytes:
     """The bytes of a .npy or .npz file, arrays as in the source, if that was such a file.
 
     A cloud from elsewhere becomes a structured array, or in a .npz `points` and an array for each
     attribute. OutputError for a damaged description.
     """
+    if isinstance(shape, Volume):
+        return npyvolume.write(shape, suffix, note)
     columns = {axis: shape.points[:, i] for i, axis in enumerate("xyz")} | shape.attributes
     own = shape.source.get("format") == "npy" and shape.source.get("suffix", suffix) == suffix
     layout = shape.source["arrays"] if own else _new_layout(shape, suffix)
