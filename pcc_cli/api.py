@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -32,6 +32,9 @@ from pcc_cli.spine.report import Report, Tally, grid_text
 
 DIGEST = "HASH"  # kind of the section with the digest of the whole shape
 FALLBACK = "plain.1"
+_SLACK = (
+    40  # bytes by which an index grows with the length of a stream, and a digest deflates worse
+)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ def compress_to(
     tally = Tally(split.header, slice(colours.place, colours.place + CHANNELS) if colours else None)
     source, extra = origin.split(split.header.source)
     header = replace(split.header, source=source)
-    sections = chain(extra, _sections(split, contenders, colours, tally, progress))
+    around = _around(shape, header, extra, contenders[0])
+    sections = chain(extra, _sections(split, contenders, colours, tally, progress, around))
     bytes_out = container.write(stream, header.to_json(), sections)
     progress(1.0, "done")
     device = codecs.device_of(contenders[0])
@@ -141,6 +145,32 @@ def _look(file: _File, level: int, device: str, progress: Progress) -> Whole:
     return tiling.join(header, pieces(), Digest())
 
 
+def decompress_part(
+    data: bytes,
+    low: Sequence[float] | None = None,
+    high: Sequence[float] | None = None,
+    scale: int = 1,
+    device: str = "auto",
+) -> Volume:
+    """The samples of a volume within a box, every `scale`-th along each axis of space.
+
+    low, high : corners (x, y, z) of the box along the axes of the volume, in units of the file;
+        None: all of it
+    scale : 1, 2, 4, 8 or 16
+
+    InputError for another kind of shape, or a box without samples. Errors as in `decompress`,
+    but no digest is checked where parts are decoded alone.
+    """
+    file = _open(data)
+    header = replace(file.header, source=origin.join(file.header.source, file.origin))
+    if header.frame is None:
+        raise InputError(f"only volumes have a scale; this file holds {header.kind}")
+    box = header.frame.box(low, high)
+    halvings = tiling.halvings(scale)
+    values = tile.decode_part(file.tiles[0], header, device, box, halvings)
+    return header.frame.part(values, box, scale, header.source)
+
+
 def inspect(data: bytes) -> dict[str, Any]:
     """What the .dcz file `data` says about itself, as JSON. Decodes nothing and loads no model."""
     header, tiles, digest, source = _open(data)
@@ -185,7 +215,8 @@ def _aimed(shape: Whole, options: Options, progress: Progress) -> Options:
 def _contenders(shape: Whole, options: Options) -> list[Codec]:
     """The codec to use, and behind it the one that may turn out smaller."""
     kind = codecs.kind_of(shape)
-    chosen = codecs.resolve(options.codec) if options.codec else codecs.default_for(kind)
+    usual = codecs.default_for(kind, options.settings)
+    chosen = codecs.resolve(options.codec) if options.codec else usual
     codecs.check_takes(chosen, kind)
     given = settings.parsed(codecs.get(chosen), options.settings)
     first = codecs.create(chosen, given, options.device)
@@ -258,6 +289,7 @@ def _sections(
     colours: Colours | None,
     tally: Tally,
     progress: Progress,
+    around: int,
 ) -> Iterator[Section]:
     """The sections of all tiles, each tile coded when the one before is written."""
     digest = Digest()
@@ -265,11 +297,20 @@ def _sections(
     for number, piece in enumerate(split.pieces):
         progress(number / tiles, f"tile {number + 1} of {tiles}")
         within = partial(_within, progress, number, tiles)
-        coded = tile.encode(number, piece, contenders, within, colours)
+        coded = tile.encode(number, piece, contenders, within, colours, around)
         restored = tiling.restore(split.header, coded.piece)
         digest.update(tiling.checked(coded.piece, restored))
         yield from tally.add(piece, coded)
     yield Section(DIGEST, WHOLE_FILE, digest.value())
+
+
+def _around(shape: Whole, header: Header, extra: list[Section], codec: Codec) -> int:
+    """Bytes of the file beside the streams of a volume's codec, at most."""
+    if not (isinstance(shape, Volume) and hasattr(codec, "encode_within")):
+        return 0
+    digest = Section(DIGEST, WHOLE_FILE, Digest().value())
+    sections = [*extra, *tile.empty(codec, shape), digest]
+    return container.write(io.BytesIO(), header.to_json(), sections) + _SLACK
 
 
 def _within(progress: Progress, number: int, tiles: int, done: float, label: str) -> None:

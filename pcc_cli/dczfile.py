@@ -196,6 +196,16 @@ class DczFile:
         self._stream.seek(0)
         return api.decompress(self._stream.read(), self._device)
 
+    def volume(
+        self,
+        low: Sequence[float] | None = None,
+        high: Sequence[float] | None = None,
+        scale: int = 1,
+    ) -> Volume:
+        """The samples of a volume within a box, every `scale`-th: `api.decompress_part`."""
+        self._stream.seek(0)
+        return api.decompress_part(self._stream.read(), low, high, scale, self._device)
+
     def crop(self, low: Sequence[float], high: Sequence[float]) -> PointCloud:
         """The points with low <= point <= high on every axis, with their attributes.
 

@@ -16,6 +16,7 @@ from pcc_cli.cli.files import Pair
 
 if TYPE_CHECKING:
     from pcc_cli.api import Options
+    from pcc_cli.formats import Samples
     from pcc_cli.geometry import Whole
     from pcc_cli.spine.report import Report
 
@@ -79,6 +80,12 @@ def compress(
     keep_invalid: Annotated[
         bool, typer.Option("--keep-invalid", help="Keep points that are not finite, too.")
     ] = False,
+    shape: Annotated[
+        str | None, typer.Option(metavar="Z,Y,X", help="Shape of a file of raw samples.")
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(metavar="TYPE", help="Type of raw samples, such as uint8 or >i2.")
+    ] = None,
     fields: Annotated[
         str | None,
         typer.Option(
@@ -96,7 +103,7 @@ def compress(
     verbose: options.Verbose = False,
     debug: options.Debug = False,
 ) -> None:
-    """Compress point clouds and meshes into .dcz files.
+    """Compress point clouds, meshes and volumes into .dcz files.
 
     scan.ply becomes scan.ply.dcz beside it, unless -o says otherwise; the source stays. A folder
     stands for the 3D files in it (a .txt or .csv has to be named), '-' for a pipe.
@@ -147,8 +154,10 @@ def compress(
     pairs = files.plan(
         inputs, output, name=_packed_name, suffixes=formats.FOLDER_SUFFIXES, recursive=recursive
     )
-    reading = _names([fields] if fields else None), options.suffix(format)
-    task = _Task(choices, *reading, force)
+    reading = _Reading(
+        _names([fields] if fields else None), options.suffix(format), options.samples(shape, dtype)
+    )
+    task = _Task(choices, reading, force)
     each.run(console, pairs, task, partial(_tell, console), jobs, skip_existing)
 
 
@@ -162,12 +171,20 @@ def _packed_name(name: str) -> str:
 
 
 @dataclass(frozen=True)
+class _Reading:
+    """What a user says of the inputs; see `formats.read`."""
+
+    fields: tuple[str, ...]
+    suffix: str | None
+    samples: Samples | None
+
+
+@dataclass(frozen=True)
 class _Task:
     """Compresses one file."""
 
     choices: Options
-    fields: tuple[str, ...]
-    suffix: str | None
+    reading: _Reading
     force: bool
 
     def __call__(self, pair: Pair, progress: Progress) -> each.Record:
@@ -196,7 +213,12 @@ class _Task:
 
         data = files.read(pair.source)
         name = files.shown(pair.source, "standard input")
-        return formats.read(data, name, notes.append, self.fields, self.suffix), len(data)
+        said = self.reading
+        beside = files.beside(pair.source)
+        shape = formats.read(
+            data, name, notes.append, said.fields, said.suffix, said.samples, beside
+        )
+        return shape, len(data)
 
     def _cost_of_order(self, report: Report) -> list[str]:
         cost = report.attribute_bytes.get("order")

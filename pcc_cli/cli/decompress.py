@@ -17,7 +17,7 @@ from pcc_cli.cli.files import Pair
 from pcc_cli.errors import PccError
 
 if TYPE_CHECKING:
-    from pcc_cli.geometry import PointCloud, Whole
+    from pcc_cli.geometry import PointCloud, Volume, Whole
 
 SUFFIX = ".dcz"
 
@@ -47,6 +47,9 @@ def decompress(
         int | None,
         typer.Option(min=1, metavar="N", help="A coarse look at a cloud, in 2^N cells an axis."),
     ] = None,
+    scale: Annotated[
+        int, typer.Option(metavar="N", help="Of a volume every N-th sample: 1, 2, 4, 8 or 16.")
+    ] = 1,
     device: options.Device = options.DeviceChoice.auto,
     recursive: options.Recursive = False,
     skip_existing: options.SkipExisting = False,
@@ -77,9 +80,9 @@ def decompress(
     wanted = options.suffix(format)
     name = partial(_unpacked_name, wanted=wanted)
     pairs = files.plan(inputs, output, name=name, suffixes={SUFFIX}, recursive=recursive)
-    if region and level is not None:
-        raise typer.BadParameter("choose one of --region and --level")
-    task = _Task(wanted, _box(region) if region else None, level, device.value, force)
+    if (region is not None or scale != 1) and level is not None:
+        raise typer.BadParameter("choose one of --region or --scale and --level")
+    task = _Task(wanted, _box(region) if region else None, level, scale, device.value, force)
     each.run(console, pairs, task, partial(_tell, console), jobs, skip_existing)
 
 
@@ -109,6 +112,7 @@ class _Task:
     wanted: str | None
     region: tuple[float, ...] | None
     level: int | None
+    scale: int
     device: str
     force: bool
 
@@ -116,7 +120,8 @@ class _Task:
         from pcc_cli import formats
 
         started = time.monotonic()
-        shape, about = self._region(pair) if self.region else self._whole(pair, progress)
+        partly = self.region or self.scale != 1
+        shape, about = self._part(pair) if partly else self._whole(pair, progress)
         suffix = self.wanted or formats.suffix_of(locations.shown(pair.target))
         notes: list[str] = []
         result = formats.write(suffix or formats.suffix_for(shape.source), shape, notes.append)
@@ -147,14 +152,19 @@ class _Task:
             "bits_per_point": record["bits_per_point"],
         }
 
-    def _region(self, pair: Pair) -> tuple[PointCloud, each.Record]:
+    def _part(self, pair: Pair) -> tuple[PointCloud | Volume, each.Record]:
         from pcc_cli import scripting
 
-        assert self.region
         files.refuse(pair, force=self.force)
         source = files.read(pair.source) if pair.source == files.PIPE else pair.source
         with scripting.open(source, device=self.device) as file:
-            return file.crop(self.region[:3], self.region[3:]), {
+            low, high = (self.region[:3], self.region[3:]) if self.region else (None, None)
+            shape: PointCloud | Volume
+            if file.kind == "volume" or low is None or high is None:
+                shape = file.volume(low, high, self.scale)
+            else:
+                shape = file.crop(low, high)
+            return shape, {
                 "kind": file.kind,
                 "faces": 0,
                 "grid": file.grid_text,

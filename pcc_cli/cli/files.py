@@ -157,6 +157,19 @@ def read(source: str) -> bytes:
     return _piped_in() if source == PIPE else locations.read(source)
 
 
+def beside(source: str) -> Callable[[str], bytes]:
+    """What gives the bytes of another file in the folder of `source`, by its name there."""
+
+    def find(name: str) -> bytes:
+        if source == PIPE or not name or PurePosixPath(name.replace("\\", "/")).name != name:
+            raise InputError(
+                f"the samples are in the file '{name}', which cannot be read from here"
+            )
+        return locations.read(locations.beside(source, name))
+
+    return find
+
+
 def _piped_in() -> bytes:
     if sys.stdin is None or sys.stdin.isatty():
         raise InputError("standard input is a terminal; pipe a file into pcc or name one")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from enum import Enum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from pcc_cli.formats import Samples
 
 
 def positive(text: str) -> float:
@@ -54,6 +57,22 @@ def suffix(format: str | None) -> str | None:
         known = ", ".join(name[1:] for name in formats.SUFFIXES)
         raise typer.BadParameter(f"'{format}' is none of {known}", param_hint="--format")
     return wanted
+
+
+def samples(shape: str | None, dtype: str | None) -> Samples | None:
+    """What --shape and --dtype say of raw samples; None without them."""
+    if shape is None and dtype is None:
+        return None
+    from pcc_cli.formats import Samples
+
+    sides = None
+    if shape is not None:
+        with suppress(ValueError):
+            sides = tuple(int(part) for part in shape.replace("x", ",").split(","))
+        if not sides or min(sides) < 1 or not 3 <= len(sides) <= 5:
+            message = f"'{shape}' is not z,y,x, such as 128,256,256"
+            raise typer.BadParameter(message, param_hint="--shape")
+    return Samples(sides, dtype)
 
 
 class DeviceChoice(str, Enum):

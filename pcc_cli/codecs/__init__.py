@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -13,12 +13,15 @@ from pcc_cli.geometry import Mesh, PointCloud, Volume, VoxelCloud, Whole
 
 # id on disk -> "module:Class". An id is for ever; a changed bitstream is a new one.
 CODECS = {
+    "neurcomp.1": "pcc_cli.codecs.neurcomp.codec:Neurcomp",
     "occupancy.1": "pcc_cli.codecs.occupancy.codec:Occupancy",
     "plain.1": "pcc_cli.codecs.plain:Plain",
 }
 
 # Kind of a file -> id, and the shape that its codecs get.
 DEFAULTS = {"points": "occupancy.1", "mesh": "plain.1", "volume": "plain.1"}
+# Kind -> id of the lossy codec that is meant when a size or a quality is asked and no codec.
+LOSSY = {"volume": "neurcomp.1"}
 SHAPES = {"points": VoxelCloud, "mesh": Mesh, "volume": Volume}
 
 
@@ -27,9 +30,15 @@ def kind_of(shape: Whole) -> str:
     return {PointCloud: "points", Mesh: "mesh", Volume: "volume"}[type(shape)]
 
 
-def default_for(kind: str) -> str:
-    """The id of the codec that `kind` of shape gets unless another is asked."""
-    return DEFAULTS[kind]
+def default_for(kind: str, given: Collection[str] = ()) -> str:
+    """The id of the codec that `kind` of shape gets unless another is asked.
+
+    given : names of settings; one that only the lossy codec of this kind has asks for that
+    """
+    usual, lossy = DEFAULTS[kind], LOSSY.get(kind)
+    if lossy and set(given) & (set(settings.of(get(lossy))) - set(settings.of(get(usual)))):
+        return lossy
+    return usual
 
 
 def resolve(name: str) -> str:

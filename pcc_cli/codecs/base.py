@@ -86,3 +86,35 @@ class Inexact(Codec, Protocol):
     def integers(self, payload: Payload) -> list[Array]:
         """Every array that decoding makes before it turns to floats, in a fixed order."""
         ...
+
+
+class Sized(Codec, Protocol):
+    """A codec that can be asked for a size of the whole file."""
+
+    def encode_within(self, shape: Shape, around: int, progress: Progress = silent) -> Payload:
+        """As `encode`; `around` bytes of the file are beside the streams."""
+        ...
+
+
+Box = list[tuple[int, int]]  # first and last index but one of z, y and x
+
+
+class Partial(Codec, Protocol):
+    """A codec of volumes that decodes a part without the rest."""
+
+    def decode_part(self, payload: Payload, box: Box, halvings: int) -> Array:
+        """The values of a box, of each axis of space those whose index 2**halvings divides."""
+        ...
+
+
+def cut(values: Array, axes: str, box: Box, halvings: int) -> Array:
+    """The part of all values of a volume that `Partial.decode_part` gives."""
+    scale = 2**halvings
+    spans = dict(zip("zyx", box, strict=True))
+    place = [
+        slice(-(-spans[axis][0] // scale) * scale, spans[axis][1], scale)
+        if axis in spans
+        else slice(None)
+        for axis in axes
+    ]
+    return values[tuple(place)]

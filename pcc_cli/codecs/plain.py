@@ -27,6 +27,7 @@ Array = np.ndarray[Any, Any]
 MAX_DEPTH = 32
 MAX_VOXELS = 1 << 21  # of one cloud; api cuts larger ones into tiles
 MAX_ROWS = 1 << 32  # vertices, faces or corners of a mesh
+DIFFERENCES = ("", "x", "zyx")  # axes of volumes along which they are taken, one after the other
 MAX_SAMPLES = 1 << 40  # of a volume
 
 
@@ -110,15 +111,32 @@ class Plain:
         return Payload(meta, {name: column.data for name, column in coded.items()})
 
     def _encode_volume(self, volume: Volume) -> Payload:
-        column = columns.encode(volume.values.ravel(), self.level)
+        """The smallest of the samples, their differences along x, and those along z, y and x."""
+        image = columns.to_image(volume.values)
+        coded = []
+        for axes in DIFFERENCES:
+            rest = image
+            for axis in axes:
+                rest = _differences(rest, volume.axes.index(axis))
+            rest = columns.fold(rest) if axes else rest
+            coded.append((columns.encode(rest.ravel(), self.level), axes))
+        column, axes = min(coded, key=lambda one: len(one[0].data))
         meta = {
             "shape": "volume",
             "type": columns.type_name(volume.values.dtype),
             "axes": volume.axes,
             "samples": list(volume.values.shape),
+            "differences": axes,
             "column": column.to_json(),
         }
         return Payload(meta, {"DATA": column.data})
+
+
+def _differences(image: Array, axis: int) -> Array:
+    """To the sample before along `axis`, modulo 2**width."""
+    steps = np.moveaxis(image.copy(), axis, 0)
+    steps[1:] -= np.moveaxis(image, axis, 0)[:-1]
+    return np.moveaxis(steps, 0, axis)
 
 
 def _decode_voxels(payload: Payload) -> VoxelCloud:
@@ -180,5 +198,12 @@ def _decode_volume(payload: Payload) -> Volume:
     if count > MAX_SAMPLES:
         raise FormatError(f"a volume of {count} samples is too large")
     column = columns.Column.from_json(member(meta, "column", dict), payload.stream("DATA"))
-    values = columns.decode(column, count, columns.type_of(member(meta, "type", str)))
-    return Volume(values.reshape(shape), axes)
+    kind = columns.type_of(member(meta, "type", str))
+    image = columns.decode(column, count, np.dtype(f"<u{kind.itemsize}")).reshape(shape)
+    differences = member(meta, "differences", str)
+    if differences not in DIFFERENCES:
+        raise FormatError(f"plain knows no differences along '{differences}'")
+    image = columns.unfold(image) if differences else image
+    for axis in reversed(differences):
+        image = np.cumsum(image, axis=axes.index(axis), dtype=image.dtype)
+    return Volume(columns.from_image(image, kind), axes)

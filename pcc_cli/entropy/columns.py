@@ -73,7 +73,7 @@ def encode(values: Array, level: int, reference: Array | None = None) -> Column:
     ]
     if reference is not None:
         rest = image - to_image(reference)
-        candidates.append(Column("minus", _pack(_fold(rest), level)))
+        candidates.append(Column("minus", _pack(fold(rest), level)))
         candidates.append(Column("minus delta", _pack(_delta(rest), level)))
     if image.itemsize > 1:
         candidates.extend(_with_table(image, level))
@@ -91,9 +91,9 @@ def decode(
         table, width = _unpack_table(column, width), np.dtype("<u2")
     image = _unpack(body, count, width)
     if "delta" in steps:
-        image = np.cumsum(_unfold(image), dtype=width)
+        image = np.cumsum(unfold(image), dtype=width)
     elif "minus" in steps:
-        image = _unfold(image)
+        image = unfold(image)
     if "minus" in steps:
         if reference is None:
             raise FormatError("a column refers to another one that is not there")
@@ -139,14 +139,15 @@ def from_image(image: Array, dtype: np.dtype[Any]) -> Array:
     return image.view(dtype)
 
 
-def _fold(values: Array) -> Array:
+def fold(values: Array) -> Array:
     """Differences modulo 2**width as small unsigned integers."""
     signed = values.view(values.dtype.str.replace("u", "i"))
     folded: Array = ((signed << 1) ^ (signed >> (8 * values.itemsize - 1))).view(values.dtype)
     return folded
 
 
-def _unfold(folded: Array) -> Array:
+def unfold(folded: Array) -> Array:
+    """What `fold` was given."""
     one = folded.dtype.type(1)
     values: Array = (folded >> one) ^ (~(folded & one) + one)
     return values
@@ -155,7 +156,7 @@ def _unfold(folded: Array) -> Array:
 def _delta(values: Array) -> Array:
     steps = values.copy()
     steps[1:] -= values[:-1]
-    return _fold(steps)
+    return fold(steps)
 
 
 def _pack(values: Array, level: int) -> bytes:
@@ -185,4 +186,4 @@ def _with_table(image: Array, level: int) -> list[Column]:
 
 def _unpack_table(column: Column, width: np.dtype[Any]) -> Array:
     folded = _unpack(column.data[: column.table_bytes], column.table, width)
-    return np.cumsum(_unfold(folded), dtype=width)
+    return np.cumsum(unfold(folded), dtype=width)

@@ -35,17 +35,21 @@ def quotient(dividend: Array, divisor: Array) -> Array:
 class Tables:
     """Contexts of several tables, of `sizes`, each with `ones` of `total` doubtful bits at first.
 
-    ones : one number for all, or one for each context, table after table
+    ones, total : one number for all, or one for each context, table after table
     limit : what a total that has reached twice as much is scaled down to; None: nothing is
     """
 
     def __init__(
-        self, sizes: Sequence[int], ones: int | Array, total: int, limit: int | None = LIMIT
+        self, sizes: Sequence[int], ones: int | Array, total: int | Array, limit: int | None = LIMIT
     ) -> None:
         self._starts = np.concatenate([[0], np.cumsum(sizes[:-1], dtype=np.int64)])[:, None]
-        self._packed = np.full(sum(sizes), total << _HIGH, dtype=np.int64)
+        self._packed = np.full(sum(sizes), total, dtype=np.int64) << _HIGH
         self._packed += ones
         self._limit = limit
+
+    def __len__(self) -> int:
+        """Contexts of all tables."""
+        return len(self._packed)
 
     def rows(self, contexts: Array) -> Array:
         """(k, n) rows of the `contexts` (k, n), row i of them in table i."""

@@ -29,14 +29,20 @@ _MEMORY_SPAN = 11
 class Mixer:
     """`sets` sets of weights; each bit belongs to one of them.
 
-    first : (k,) weights to begin with, in units of 2**-16
+    first : (k,) weights to begin with, or (sets, k) of each set, in units of 2**-16
     """
 
-    def __init__(self, sets: int, first: tuple[int, ...]) -> None:
-        k = len(first)
-        self._weights = np.tile(np.array(first, dtype=np.int64), (sets, 1))
+    def __init__(self, sets: int, first: tuple[int, ...] | Array) -> None:
+        k = np.shape(first)[-1]
+        self._weights: Array = np.zeros((sets, k), dtype=np.int64)
+        self._weights += np.asarray(first)
         self._curvature = np.zeros((sets, k, k), dtype=np.int64)
         self._damping = np.eye(k) * DAMPING
+
+    @property
+    def weights(self) -> Array:
+        """(sets, k) as they are now."""
+        return self._weights
 
     def mix(self, inputs: Array, sets: Array) -> Array:
         """(n,) log odds, units of 1/256, from `inputs` (k, n) of log odds within +-4095.

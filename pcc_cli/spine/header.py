@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from pcc_cli import __version__
 from pcc_cli.attributes import colour
 from pcc_cli.entropy import columns
-from pcc_cli.errors import FormatError, UnsupportedError
+from pcc_cli.errors import FormatError, InputError, UnsupportedError
 from pcc_cli.fields import integer, member, records
 from pcc_cli.geometry import AXES_OF_VOLUMES, IDENTITY, Array, Volume
 from pcc_cli.grid import Grid
@@ -80,6 +81,41 @@ class Frame:
             raise FormatError(f"the values are {values.dtype} {values.shape}, not as announced")
         native = values.astype(values.dtype.newbyteorder("="), copy=False)
         return Volume(native, self.axes, self.spacing, self.origin, self.direction, source)
+
+    def box(
+        self, low: Sequence[float] | None, high: Sequence[float] | None
+    ) -> list[tuple[int, int]]:
+        """First and last index but one, of z, y and x, of the samples between two places.
+
+        low, high : x, y, z along the axes of the volume; InputError when nothing lies between
+        """
+        lengths = dict(zip(self.axes, self.shape, strict=True))
+        found = []
+        for i, axis in enumerate("xyz"):
+            begin, end = 0, lengths[axis]
+            if low is not None and high is not None:
+                ends = ((at - self.origin[i]) / self.spacing[i] for at in (low[i], high[i]))
+                least, most = sorted(ends)
+                begin, end = max(math.ceil(least - 1e-9), 0), min(math.floor(most + 1e-9) + 1, end)
+            if begin >= end:
+                raise InputError(f"the region holds no samples along {axis}")
+            found.append((begin, end))
+        return found[::-1]
+
+    def part(
+        self, values: Array, box: list[tuple[int, int]], scale: int, source: dict[str, Any]
+    ) -> Volume:
+        """The volume of the samples of a box, every `scale`-th along each axis of space."""
+        first = [-(-begin // scale) * scale for begin, _ in reversed(box)]
+        steps = [s * n for s, n in zip(self.spacing, first, strict=True)]
+        rows = [self.direction[i : i + 3] for i in (0, 3, 6)]
+        x, y, z = (
+            at + sum(d * s for d, s in zip(row, steps, strict=True))
+            for at, row in zip(self.origin, rows, strict=True)
+        )
+        dx, dy, dz = (step * scale for step in self.spacing)
+        native = values.astype(values.dtype.newbyteorder("="), copy=False)
+        return Volume(native, self.axes, (dx, dy, dz), (x, y, z), self.direction, source)
 
     def to_json(self) -> dict[str, Any]:
         """Spacing, origin and direction only where they are not those of a plain array."""

@@ -10,7 +10,17 @@ import numpy as np
 
 from pcc_cli import codecs
 from pcc_cli.attributes import coder
-from pcc_cli.codecs.base import Codec, Inexact, Payload, Progress, silent
+from pcc_cli.codecs.base import (
+    Box,
+    Codec,
+    Inexact,
+    Partial,
+    Payload,
+    Progress,
+    Sized,
+    cut,
+    silent,
+)
 from pcc_cli.container import Section
 from pcc_cli.errors import FormatError, UnsupportedError
 from pcc_cli.fields import integer, member, records
@@ -68,19 +78,38 @@ def encode(
     contenders: Sequence[Codec],
     progress: Progress = silent,
     colours: coder.Colours | None = None,
+    around: int = 0,
 ) -> Coded:
     """Tile `number`, its geometry coded by the contender that makes it smallest, ties to the first.
 
     All contenders must keep the same promise: several are lossless, or there is one.
 
     colours : columns that may lose something; None: none
+    around : bytes of the file beside the streams, for codecs that are asked for a size of the file
     """
-    payloads = [(codec, codec.encode(piece.shape, progress)) for codec in contenders]
+    payloads = [(codec, _encoded(codec, piece.shape, progress, around)) for codec in contenders]
     codec, payload = min(payloads, key=lambda pair: _stored_size(pair[1]))
     back = piece if codec.lossless else _returned(piece, codec, payload)
     shape = back.shape
     entries, columns, values = coder.encode(back.columns, _voxels(shape), colours)
     back = back._replace(columns=values)
+    sections = _stored(number, codec, payload, shape, entries, _digest(back))
+    if back.columns:
+        sections.append(Section(COLUMNS, number, columns))
+    sizes = {contender.id: _stored_size(coded) for contender, coded in payloads}
+    column_bytes = [entry["bytes"] for entry in entries]
+    return Coded(sections, back, payload.quality, codec.id, sizes, payload.size_bytes, column_bytes)
+
+
+def _stored(
+    number: int,
+    codec: Codec,
+    payload: Payload,
+    shape: Bare,
+    entries: list[dict[str, Any]],
+    digest: str,
+) -> list[Section]:
+    """The description of a tile, and the streams of its codec."""
     record = {
         "codec": codec.id,
         "config": codecs.settings_of(codec),
@@ -90,15 +119,22 @@ def encode(
         "bounds": _bounds(shape),
         "coder": coder.COLUMNS,
         "columns": entries,
-        "digest": _digest(back),
+        "digest": digest,
     }
-    sections = [Section(RECORD, number, pack(record))]
-    sections += [Section(name, number, stream) for name, stream in payload.streams.items()]
-    if back.columns:
-        sections.append(Section(COLUMNS, number, columns))
-    sizes = {contender.id: _stored_size(coded) for contender, coded in payloads}
-    column_bytes = [entry["bytes"] for entry in entries]
-    return Coded(sections, back, payload.quality, codec.id, sizes, payload.size_bytes, column_bytes)
+    streams = [Section(name, number, stream) for name, stream in payload.streams.items()]
+    return [Section(RECORD, number, pack(record)), *streams]
+
+
+def empty(codec: Codec, volume: Volume) -> list[Section]:
+    """The sections of a tile whose stream has no bytes yet, to see how large all else is."""
+    digest = Digest().value().hex()  # as hard to deflate as any
+    return _stored(0, codec, Payload({}, {"DATA": b""}), volume, [], digest)
+
+
+def _encoded(codec: Codec, shape: Bare, progress: Progress, around: int) -> Payload:
+    if hasattr(codec, "encode_within"):
+        return cast("Sized", codec).encode_within(shape, around, progress)
+    return codec.encode(shape, progress)
 
 
 def _returned(piece: Piece, codec: Codec, payload: Payload) -> Piece:
@@ -223,6 +259,16 @@ def decode(tile: Stored, header: Header, device: str) -> Piece:
             f"tile {tile.number} does not decode to what was compressed: its digest is wrong"
         )
     return piece
+
+
+def decode_part(tile: Stored, header: Header, device: str, box: Box, halvings: int) -> Array:
+    """The values of a box of a volume; what is not decoded cannot be checked by the digest."""
+    codec, payload = stored_geometry(tile, device)
+    if hasattr(codec, "decode_part"):
+        return cast("Partial", codec).decode_part(payload, box, halvings)
+    shape = decode(tile, header, device).shape
+    assert isinstance(shape, Volume)
+    return cut(shape.values, shape.axes, box, halvings)
 
 
 def stored_geometry(tile: Stored, device: str) -> tuple[Codec, Payload]:

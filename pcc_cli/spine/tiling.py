@@ -26,6 +26,7 @@ from pcc_cli.tree.morton import morton_order
 Array = np.ndarray[Any, Any]
 
 GROUPS = {"rgb": ("red", "green", "blue")}  # attributes that go together
+SCALES = (1, 2, 4, 8, 16)  # by which volumes are made smaller
 TILE_POINTS = 2_000_000  # at most: a codec's memory is bounded, and processes can share the work
 
 
@@ -91,6 +92,13 @@ def split_volume(volume: Volume, lossless: bool) -> Split:
         source=volume.source,
     )
     return Split(header, iter([Piece(volume, [])]))
+
+
+def halvings(scale: int) -> int:
+    """How often a volume is halved for `scale`; InputError for one that is none of SCALES."""
+    if scale not in SCALES:
+        raise InputError(f"the scale must be one of {', '.join(map(str, SCALES))}, not {scale}")
+    return SCALES.index(scale)
 
 
 def split_mesh(mesh: Mesh, lossless: bool) -> Split:
