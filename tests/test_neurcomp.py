@@ -103,10 +103,16 @@ def test_sizes_are_met(settings: dict[str, float]) -> None:
     assert 0.9 * most < len(shrunk(values, **settings)[0]) <= most
 
 
-def test_more_effort_is_not_worse() -> None:
-    values = volumes.blobs((36, 40, 44))
-    fast, small = (psnr(values, shrunk(values, bpp=0.25, effort=n)[1]) for n in (1, 6))
-    assert small > fast
+def test_effort_and_the_limit_of_time_say_how_much_is_tried() -> None:
+    values = volumes.blobs((24, 28, 26), "float64")
+    tried: dict[str, list[str]] = {"little": [], "much": [], "in no time": []}
+    settings = {"little": {"effort": 1}, "much": {"effort": 9}, "in no time": {"time_limit": 1e-6}}
+    for name, chosen in settings.items():
+        codec = Neurcomp(bpp=0.3, **chosen)  # type: ignore[arg-type]
+        codec.encode(Volume(values), lambda done, label, name=name: tried[name].append(label))
+    counts = {name: len(labels) for name, labels in tried.items()}
+    assert max(counts["in no time"], counts["little"]) <= counts["much"]
+    assert all("bytes" in label for label in tried["much"])
 
 
 def test_what_is_too_small_is_refused() -> None:
