@@ -27,7 +27,7 @@ SUREST = 2500  # log odds in units of 1/256: no bit is surer, so that all are co
 # Log odds above which a bit of the last level is 1. Where a single level is grown, the points that
 # are too many weigh more than those that are missing, since the larger error counts.
 THRESHOLD_ALONE, THRESHOLD = 96, 16
-_HALFWAY = 320  # `Loss.sure` where half of an octave is left out
+_HALFWAY = 200  # `Loss.sure` where half of an octave is left out
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ def choose(voxels: Array, quality: float) -> Loss:
         return Loss(scale)
     part = grown - left  # of the first grown level, as a share of an octave
     sure = min(round(_HALFWAY * part / max(1 - part, 1e-9)), SUREST)
-    return Loss(scale, grown, sure, THRESHOLD_ALONE if grown == 1 else THRESHOLD)
+    alone = min(max(2 - left, 0.0), 1.0)
+    return Loss(scale, grown, sure, round(THRESHOLD + alone * (THRESHOLD_ALONE - THRESHOLD)))
 
 
 def _octaves_to_surface(voxels: Array, most: int) -> int:
