@@ -32,9 +32,7 @@ from pcc_cli.spine.report import Report, Tally, grid_text
 
 DIGEST = "HASH"  # kind of the section with the digest of the whole shape
 FALLBACK = "plain.1"
-_SLACK = (
-    40  # bytes by which an index grows with the length of a stream, and a digest deflates worse
-)
+_SLACK = 24  # bytes by which an index grows with a stream, and a digest may deflate worse
 
 
 @dataclass(frozen=True)
@@ -79,6 +77,11 @@ def compress_to(
     """
     options = _aimed(shape, options or Options(), progress)
     contenders = _contenders(shape, options)
+    whole = _lossless_within(shape, contenders[0], options)
+    if whole is not None:
+        data, report = whole
+        stream.write(data)
+        return report
     lossless = contenders[0].lossless
     progress(0.0, "grid")
     split = _split(tiling.without(shape, options.drop, options.only), options, lossless)
@@ -302,6 +305,19 @@ def _sections(
         digest.update(tiling.checked(coded.piece, restored))
         yield from tally.add(piece, coded)
     yield Section(DIGEST, WHOLE_FILE, digest.value())
+
+
+def _lossless_within(shape: Whole, codec: Codec, options: Options) -> tuple[bytes, Report] | None:
+    """The file without any loss, if it is no larger than what a lossy codec was asked for."""
+    most = codec.most_bytes(shape) if hasattr(codec, "most_bytes") else None
+    if most is None or not options.fallback:
+        return None
+    stream = io.BytesIO()
+    report = compress_to(stream, shape, replace(options, codec=FALLBACK, settings={}))
+    if report.bytes_out > most:
+        return None
+    note = f"nothing is lost: {FALLBACK.partition('.')[0]} is as small as was asked"
+    return stream.getvalue(), replace(report, notes=[*report.notes, note])
 
 
 def _around(shape: Whole, header: Header, extra: list[Section], codec: Codec) -> int:

@@ -115,6 +115,15 @@ def test_effort_and_the_limit_of_time_say_how_much_is_tried() -> None:
     assert all("bytes" in label for label in tried["much"])
 
 
+def test_nothing_is_lost_where_that_is_small_enough() -> None:
+    values = np.zeros((40, 40, 40), np.uint8)
+    values[10:20, 5:9, 7:30] = 9
+    data, decoded = shrunk(values, bpp=0.5)
+    assert np.array_equal(decoded, values) and api.inspect(data)["lossless"]
+    assert Neurcomp(bpp=0.5).most_bytes(Volume(values)) == 4000
+    assert Neurcomp(psnr=30.0).most_bytes(Volume(values)) is None
+
+
 def test_what_is_too_small_is_refused() -> None:
     with pytest.raises(InputError, match="cannot be as small"):
         shrunk(volumes.blobs(), size=100)

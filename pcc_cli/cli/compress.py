@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pcc_cli.spine.report import Report
 
 SUFFIX = ".dcz"
+AUTO = "auto"  # as a codec: the one that is taken without any
 
 
 def compress(
@@ -138,7 +140,7 @@ def compress(
         "psnr": psnr,
     }
     choices = api.Options(
-        codec=codecs.resolve(codec) if codec else None,
+        codec=codecs.resolve(codec) if codec and codec != AUTO else None,
         settings={**settings.given(ctx), **{k: v for k, v in wanted.items() if v is not None}},
         step=precision,
         bits=bits,
@@ -202,7 +204,12 @@ class _Task:
             "bytes_in": bytes_in,
             **asdict(report),
             "codecs": sorted(set(report.codecs)),
-            "notes": [*notes, *report.notes, *self._cost_of_order(report)],
+            "notes": [
+                *notes,
+                *report.notes,
+                *self._cost_of_order(report),
+                *_smaller_elsewhere(shape, report),
+            ],
             "bits_per_point": report.bits_per_point,
             "seconds": round(time.monotonic() - started, 3),
         }
@@ -223,6 +230,19 @@ class _Task:
     def _cost_of_order(self, report: Report) -> list[str]:
         cost = report.attribute_bytes.get("order")
         return [f"the order takes {words.size(cost)}"] if self.choices.keep_order and cost else []
+
+
+def _smaller_elsewhere(shape: Whole, report: Report) -> list[str]:
+    """That SPERR, where it is installed, takes less at the same PSNR of a volume."""
+    psnr = report.quality.get("psnr_db", math.inf)
+    if report.kind != "volume" or not math.isfinite(psnr):
+        return []
+    from pcc_cli.evaluation.peers import rival
+
+    count = rival.sperr_bytes(shape, psnr)
+    if count is None or count >= report.bytes_out:
+        return []
+    return [f"SPERR would take {words.size(count)} for the same PSNR"]
 
 
 def _tell(console: Console, record: each.Record) -> None:

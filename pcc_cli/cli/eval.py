@@ -73,7 +73,9 @@ def evaluate(
     ] = None,
     against: Annotated[
         list[str] | None,
-        typer.Option(metavar="PEER", help="gpcc, draco, laz or zstd; repeatable."),
+        typer.Option(
+            metavar="PEER", help="gpcc, draco, laz, zstd, sperr, sz3, zfp, tthresh; repeatable."
+        ),
     ] = None,
     output: Annotated[
         Path | None,

@@ -41,6 +41,12 @@ def default_for(kind: str, given: Collection[str] = ()) -> str:
     return usual
 
 
+def compared(kind: str) -> tuple[str, ...]:
+    """The ids of the codecs that an evaluation of this kind of shape is about, unless told."""
+    lossy = LOSSY.get(kind)
+    return (*([lossy] if lossy else []), DEFAULTS[kind])
+
+
 def resolve(name: str) -> str:
     """The id that `name` means: an id, or a name without its number, which means the newest."""
     if name in CODECS:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pcc_cli import formats, grid
+from pcc_cli import codecs, formats, grid
 from pcc_cli.errors import InputError
-from pcc_cli.geometry import Array, Mesh, PointCloud, Volume
+from pcc_cli.geometry import Array, Mesh, PointCloud, Volume, Whole
 from pcc_cli.grid.spacing import point_spacing
 
 DENSE_SPACING = 1.5  # grid steps between neighbours, at most, of a cloud that fills its surface
@@ -24,7 +24,7 @@ class Case:
 
     file, sha256 : its name, and the digest of its bytes
     shape : what is coded: a PointCloud of voxels, (n, 3) int64 from 0, in the order of the file; or
-        a Mesh as it is
+        a Mesh or a Volume as it is
     source : what was read, without points that are not finite
     steps : distance of neighbouring voxels per axis, in units of the file
     corner : index of voxel 0 per axis; what the file calls it
@@ -33,20 +33,20 @@ class Case:
 
     file: str
     sha256: str
-    shape: PointCloud | Mesh
-    source: PointCloud | Mesh
+    shape: Whole
+    source: Whole
     steps: tuple[float, float, float] = (1.0, 1.0, 1.0)
     corner: tuple[int, int, int] = (0, 0, 0)
     exact: bool = True
 
     @property
     def kind(self) -> str:
-        return "mesh" if isinstance(self.shape, Mesh) else "points"
+        return codecs.kind_of(self.shape)
 
     @property
     def grid(self) -> str:
-        """What the coordinates were rounded to, in words; "" for meshes."""
-        if self.kind == "mesh":
+        """What the coordinates were rounded to, in words; "" for meshes and volumes."""
+        if self.kind != "points":
             return ""
         steps = " x ".join(f"{step:.12g}" for step in dict.fromkeys(self.steps))
         return f"{steps}, {'exact' if self.exact else 'rounded'}"
@@ -54,11 +54,19 @@ class Case:
     @cached_property
     def dense(self) -> bool:
         """Whether the points fill their surface, as captures of people and objects do."""
-        return point_spacing(self.shape.points) <= DENSE_SPACING
+        return isinstance(self.shape, PointCloud) and (
+            point_spacing(self.shape.points) <= DENSE_SPACING
+        )
 
     @property
     def peak(self) -> float:
-        """Of the coordinates, for PSNR, in units of the file; docs/metrics.md, "Peak"."""
+        """Of the coordinates, for PSNR, in units of the file; docs/metrics.md, "Peak".
+
+        Of a volume the range of its finite samples.
+        """
+        if isinstance(self.shape, Volume):
+            values = self.shape.values[np.isfinite(self.shape.values)]
+            return float(values.max()) - float(values.min()) if values.size else 0.0
         points = self.shape.points
         if self.kind == "points" and self.steps == (1.0, 1.0, 1.0) and min(self.corner) >= 0:
             largest = int((points.max(axis=0) + np.array(self.corner)).max())
@@ -83,7 +91,7 @@ def load(path: Path, step: float | None = None, attributes: bool = False) -> Cas
     if isinstance(shape, Mesh):
         return Case(path.name, digest, shape if attributes else _bare(shape), shape)
     if isinstance(shape, Volume):
-        raise InputError(f"{path}: volumes are not evaluated yet")
+        return Case(path.name, digest, replace(shape, source={}), shape)
     cloud = _finite(shape)
     if not len(cloud):
         raise InputError(f"{path}: has no points to compare")
@@ -104,12 +112,12 @@ def load(path: Path, step: float | None = None, attributes: bool = False) -> Cas
     )
 
 
-def coarser(shape: PointCloud | Mesh, divisor: Fraction) -> PointCloud | Mesh:
+def coarser(shape: Whole, divisor: Fraction) -> Whole:
     """The shape on a grid coarser by `divisor`, points that meet merged; itself for 1.
 
     As G-PCC does it with positionQuantizationScale 1/divisor and mergeDuplicatedPoints.
     """
-    if divisor == 1 or isinstance(shape, Mesh):
+    if divisor == 1 or not isinstance(shape, PointCloud):
         return shape
     up, down = divisor.denominator, divisor.numerator
     voxels = (2 * shape.points * up + down) // (2 * down)  # to the nearest, halves upwards
@@ -117,9 +125,9 @@ def coarser(shape: PointCloud | Mesh, divisor: Fraction) -> PointCloud | Mesh:
     return PointCloud(voxels[np.sort(first)])
 
 
-def finer(shape: PointCloud | Mesh, divisor: Fraction) -> PointCloud | Mesh:
+def finer(shape: Whole, divisor: Fraction) -> Whole:
     """The points of a decoded coarse shape in steps of the fine grid, float64 for clouds."""
-    if isinstance(shape, Mesh):
+    if not isinstance(shape, PointCloud):
         return shape
     points = shape.points.astype(np.float64) * divisor.numerator / divisor.denominator
     return replace(shape, points=points)

@@ -44,7 +44,7 @@ class Choices:
 
     def ladder(self, case: Case) -> tuple[Fraction, ...]:
         """The factors for a cloud, ascending; 1 alone where nothing may be lost, and for meshes."""
-        if self.lossless or self.attributes or case.kind == "mesh":
+        if self.lossless or self.attributes or case.kind != "points":
             return (Fraction(1),)
         return tuple(sorted(self.rates)) or (DENSE if case.dense else SPARSE)
 

@@ -15,6 +15,7 @@ from pcc_cli.evaluation.subject import Setting
 from pcc_cli.geometry import Mesh, PointCloud, Shape, Volume, Whole
 
 FILE = "DCZ"
+LEAST_FILE = 600  # bytes of a lossy volume; smaller rates are left out
 
 
 def settings(name: str, case: Case, choices: Choices) -> list[Setting]:
@@ -41,6 +42,7 @@ def settings(name: str, case: Case, choices: Choices) -> list[Setting]:
     return lossless + [
         Setting(codec, _label(rate), Dcz(codec, {**chosen, **rate}, choices.device))
         for rate in found.rates
+        if case.kind != "volume" or len(case.shape) * rate.get("bpp", 8) / 8 >= LEAST_FILE
     ]
 
 

@@ -11,14 +11,17 @@ import numpy as np
 
 from pcc_cli.codecs.base import Payload
 from pcc_cli.errors import InputError
-from pcc_cli.geometry import Mesh, PointCloud, Shape
+from pcc_cli.geometry import AXES_OF_VOLUMES, Mesh, PointCloud, Shape, Volume, Whole
 
 FACES = ("face_sizes", "face_indices")
 GROUPS = ("attributes", "face_attributes")  # of columns; files name them "attributes:red"
 
 
 def write_shape(path: Path, shape: Shape) -> None:
-    """A cloud or a mesh with its attributes, as .npz."""
+    """A cloud or a mesh with its attributes, or the samples of a volume, as .npz."""
+    if isinstance(shape, Volume):
+        np.savez(path, allow_pickle=False, **{shape.axes: shape.values})
+        return
     if not isinstance(shape, PointCloud | Mesh):
         raise InputError(f"an evaluation does not know shapes like {type(shape).__name__}")
     arrays = {"points": shape.points}
@@ -30,9 +33,13 @@ def write_shape(path: Path, shape: Shape) -> None:
     np.savez(path, allow_pickle=False, **arrays)
 
 
-def read_shape(path: Path) -> PointCloud | Mesh:
+def read_shape(path: Path) -> Whole:
+    """What `write_shape` wrote."""
     with np.load(path, allow_pickle=False) as arrays:
         found: dict[str, Any] = {name: arrays[name] for name in arrays.files}
+    axes = next(iter(found))
+    if axes in AXES_OF_VOLUMES:
+        return Volume(found[axes], axes)
     parts = {name: found.pop(name) for name in ("points", *FACES) if name in found}
     for name, column in found.items():
         group, _, attribute = name.partition(":")

@@ -15,9 +15,10 @@ from pcc_cli.errors import PccError
 from pcc_cli.evaluation import case as cases
 from pcc_cli.evaluation.case import Case
 from pcc_cli.evaluation.report.triangles import fan
-from pcc_cli.geometry import Array, Mesh, PointCloud
+from pcc_cli.geometry import Array, Mesh, PointCloud, Volume, Whole
 from pcc_cli.metrics import meshes as mesh_metrics
 from pcc_cli.metrics import points as point_metrics
+from pcc_cli.metrics import volumes as volume_metrics
 from pcc_cli.metrics.meshes import Surface
 from pcc_cli.metrics.points import Cloud
 
@@ -37,7 +38,7 @@ class Reference(NamedTuple):
     """A case, and the part of the comparison that all its rows share."""
 
     case: Case
-    target: Cloud | Surface
+    target: Cloud | Surface | None  # None of a volume
 
 
 class Outcome(NamedTuple):
@@ -50,22 +51,28 @@ class Outcome(NamedTuple):
 def reference(path: Path, step: float | None, attributes: bool = False) -> Reference:
     """Of the file; the last one is kept, for its rows follow each other."""
     case = cases.load(path, step, attributes)
+    if isinstance(case.shape, Volume):
+        return Reference(case, None)
     return Reference(case, _comparable(case.shape, case))
 
 
-def compare(original: Reference, decoded: PointCloud | Mesh, peak: float | None) -> Outcome:
+def compare(original: Reference, decoded: Whole, peak: float | None) -> Outcome:
     """The outcome of a row.
 
     decoded : points in steps of the grid
     peak : units of the file; None: `Case.peak`; 0.0: the largest distance between neighbours
     """
     case, target = original
+    if isinstance(case.shape, Volume):
+        return _compare_volumes(case, decoded, peak or case.peak)
+    assert target is not None and not isinstance(decoded, Volume)
     unit = case.steps[0]
     if peak is None:
         peak = case.peak
     elif peak == 0:
         cloud = target if isinstance(target, Cloud) else target.samples
         peak = point_metrics.intrinsic_resolution(cloud) * unit
+    assert not isinstance(case.shape, Volume)
     if same(case.shape, decoded):
         return Outcome(True, PERFECT_MESH if case.kind == "mesh" else PERFECT, peak)
     if not len(decoded):
@@ -74,6 +81,20 @@ def compare(original: Reference, decoded: PointCloud | Mesh, peak: float | None)
     # Distances were measured in grid steps, where equal ones are equal to the last bit.
     scales = {**dict.fromkeys(LENGTHS, unit), **dict.fromkeys(SQUARES, unit**2)}
     return Outcome(False, {k: v * scales.get(k, 1.0) for k, v in found.items()}, peak)
+
+
+def _compare_volumes(case: Case, decoded: Whole, peak: float) -> Outcome:
+    """Of the finite samples; SSIM where there are no others, time steps or components."""
+    assert isinstance(case.shape, Volume)
+    if not isinstance(decoded, Volume) or decoded.values.shape != case.shape.values.shape:
+        raise PccError("what was decoded is no volume of this shape")
+    one, other = case.shape.values, decoded.values
+    if one.dtype == other.dtype and np.array_equal(one, other, equal_nan=one.dtype.kind == "f"):
+        return Outcome(True, {"psnr_db": math.inf, "max_error": 0.0, "ssim": 1.0}, peak)
+    known = np.isfinite(one)
+    if case.shape.axes != "zyx" or not known.all():
+        one, other = one[known].reshape(1, 1, -1), other[known].reshape(1, 1, -1)
+    return Outcome(False, volume_metrics.measure(one, other, peak), peak)
 
 
 def _comparable(shape: PointCloud | Mesh, case: Case, seed: int = 0) -> Cloud | Surface:

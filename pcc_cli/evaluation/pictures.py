@@ -11,7 +11,7 @@ import numpy as np
 from pcc_cli import formats
 from pcc_cli.evaluation.case import Case
 from pcc_cli.evaluation.measure import COLOURS
-from pcc_cli.geometry import Array, Mesh, PointCloud
+from pcc_cli.geometry import Array, Mesh, PointCloud, Volume
 
 FOLDER = "shapes"
 _EXACT = 1 << 24  # integers below are floats
@@ -19,6 +19,7 @@ _EXACT = 1 << 24  # integers below are floats
 
 def keep_original(folder: Path, case: Case) -> str:
     """Writes the original, with its colours, once; its name below the folder of the run."""
+    assert not isinstance(case.source, Volume) and not isinstance(case.shape, Volume)
     name = f"{FOLDER}/{_stem(case)}.ply"
     if not (folder / name).exists():
         _write(folder / name, replace(case.source, points=case.shape.points, source={}), case)
@@ -50,6 +51,7 @@ def _write(path: Path, shape: PointCloud | Mesh, case: Case) -> None:
 
 def _coordinates(points: Array, case: Case) -> Array:
     """(n, 3) float32: where the file has them, or, too far from 0 for floats, from their corner."""
+    assert isinstance(case.shape, PointCloud)
     corner = np.array(case.corner)
     far = np.abs(case.shape.points + corner).max(initial=0) >= _EXACT
     return ((points if far else points + corner) * np.array(case.steps)).astype(np.float32)

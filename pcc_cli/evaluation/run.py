@@ -16,7 +16,7 @@ from pcc_cli.evaluation.case import Case, coarser, finer
 from pcc_cli.evaluation.choices import Choices
 from pcc_cli.evaluation.rows import Row
 from pcc_cli.evaluation.subject import Setting
-from pcc_cli.geometry import Mesh, PointCloud
+from pcc_cli.geometry import Volume, Whole
 from pcc_cli.parallel import batch
 
 
@@ -70,7 +70,7 @@ def plan(paths: Sequence[Path], choices: Choices, keep: Path | None = None) -> P
 
 def _subjects(case: Case, choices: Choices) -> Iterator[tuple[str, Callable[[], list[Setting]]]]:
     """Every codec and peer that takes such a file, and how to get its settings."""
-    for name in choices.codecs or (codecs.default_for(case.kind),):
+    for name in choices.codecs or codecs.compared(case.kind):
         yield name, partial(dcz.settings, name, case, choices)
     for name in choices.against:
         yield name, partial(peers.settings, name, case, choices)
@@ -159,11 +159,9 @@ def measure_row(task: Task) -> Row:
     )
 
 
-def _pictures(
-    task: Task, case: Case, decoded: PointCloud | Mesh, lossless: bool
-) -> tuple[str, str]:
+def _pictures(task: Task, case: Case, decoded: Whole, lossless: bool) -> tuple[str, str]:
     """The names of the kept shapes; a lossless row shows the original."""
-    if task.keep is None:
+    if task.keep is None or isinstance(decoded, Volume):
         return "", ""
     original = pictures.keep_original(task.keep, case)
     shown = (

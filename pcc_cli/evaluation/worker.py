@@ -19,7 +19,7 @@ from pcc_cli.evaluation import exchange, subject
 from pcc_cli.evaluation.exchange import Cost
 from pcc_cli.evaluation.peers import process
 from pcc_cli.evaluation.subject import Subject
-from pcc_cli.geometry import Mesh, PointCloud
+from pcc_cli.geometry import Whole
 
 SUBJECT, SHAPE, DECODED, COST, ERROR = (
     "subject.json",
@@ -44,13 +44,13 @@ def ask(do: str, folder: Path) -> Cost:
     return Cost(**exchange.read_json(folder / COST))
 
 
-def prepare(folder: Path, coder: Subject, shape: PointCloud | Mesh) -> None:
+def prepare(folder: Path, coder: Subject, shape: Whole) -> None:
     """Writes what a worker needs to encode."""
     exchange.write_json(folder / SUBJECT, subject.to_json(coder))
     exchange.write_shape(folder / SHAPE, shape)
 
 
-def decoded(folder: Path) -> PointCloud | Mesh:
+def decoded(folder: Path) -> Whole:
     """What a worker has decoded."""
     return exchange.read_shape(folder / DECODED)
 

@@ -104,6 +104,13 @@ class Neurcomp:
         """Whether decoding is exact; all else stands in the stream."""
         return {} if self.exact else {"profile": self.profile}
 
+    def most_bytes(self, shape: Shape) -> int | None:
+        """Bytes that the file of a volume may have; None where no size was asked."""
+        assert isinstance(shape, Volume)
+        if self.profile != "best" or not (self.ratio or self.size or self.bpp):
+            return None
+        return self._most(Frame.of(shape.values, shape.axes))
+
     def encode(self, shape: Shape, progress: Progress = silent) -> Payload:
         """The payload of a Volume; InputError when it cannot be as small as was asked."""
         return self.encode_within(shape, 0, progress)

@@ -18,6 +18,10 @@ PEERS = {
     "draco": "pcc_cli.evaluation.peers.draco",
     "laz": "pcc_cli.evaluation.peers.laz",
     "zstd": "pcc_cli.evaluation.peers.zstd",
+    "zfp": "pcc_cli.evaluation.peers.zfp",
+    "sz3": "pcc_cli.evaluation.peers.sz3",
+    "sperr": "pcc_cli.evaluation.peers.sperr",
+    "tthresh": "pcc_cli.evaluation.peers.tthresh",
 }
 
 

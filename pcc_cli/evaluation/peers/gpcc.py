@@ -22,7 +22,7 @@ from pcc_cli.evaluation.case import Case
 from pcc_cli.evaluation.choices import Choices, on_grids
 from pcc_cli.evaluation.peers import lasers, process
 from pcc_cli.evaluation.subject import Peer, Setting
-from pcc_cli.geometry import Array, PointCloud, Shape
+from pcc_cli.geometry import Array, PointCloud, Shape, Volume
 
 OCTREE = {
     "trisoupNodeSizeLog2": "0",
@@ -87,6 +87,7 @@ def settings(case: Case, choices: Choices) -> list[Setting]:
 
 def _of_a_scan(case: Case, ladder: tuple[Fraction, ...]) -> list[Setting]:
     """With the angular modes where the file shows which lasers made it."""
+    assert not isinstance(case.source, Volume)
     scanner = lasers.find(case.source.points, case.steps[0])
     if len(set(case.steps)) > 1 or scanner is None:
         return on_grids("gpcc", Gpcc(SCAN_MODES), ladder)

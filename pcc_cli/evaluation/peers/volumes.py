@@ -1,4 +1,4 @@
-"""Classical coders of volumes: zfp through zfpy, SZ3 and SPERR through hdf5plugin.
+"""Classical coders of volumes: zfp through zfpy, SZ3 and SPERR through hdf5plugin; tthresh beside.
 
 They code arrays (z, y, x) of floats; integers become float32, and are not rounded when they come
 back. A chunk of HDF5 says neither type nor shape, so that 20 bytes are added for both.

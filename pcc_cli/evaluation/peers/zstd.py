@@ -20,6 +20,8 @@ STREAM = "ply"
 
 
 def settings(case: Case, choices: Choices) -> list[Setting]:
+    if case.kind == "volume":
+        return []
     return on_grids("zstd", Zstd(), choices.ladder(case))
 
 
