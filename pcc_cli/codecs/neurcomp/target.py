@@ -14,6 +14,7 @@ from pcc_cli.errors import InputError
 _CLOSE = 0.997  # part of the size that is near enough
 _ESTIMATED = 1.12  # of the bytes, what their estimate says
 _NEAR_LEAST = 0.1  # logarithm of a step beyond the smallest, where nothing is left to gain
+_SLOPE = -0.9  # of the logarithm of the size over that of the step, about
 _SAME_STEP = 1e-5  # logarithms of steps that differ by less are not told apart
 
 
@@ -22,7 +23,8 @@ def for_size(
 ) -> Coded:
     """The best stream of at most `most` bytes; InputError where there is none."""
     worth = 0.0 if effort <= 2 else WORTH
-    low, high = _limits(analysed)
+    least, useless = _limits(analysed)
+    low, high = least, useless
     guess = _guess(analysed, most, low, high)
     wanted = math.log(max(most * (1 + _CLOSE) / 2, 1.0))
     best: Coded | None = None
@@ -39,7 +41,7 @@ def for_size(
             if best is None or size > len(best.data):
                 best = coded
             high = min(high, guess)
-            if size >= _CLOSE * most or guess < low + _NEAR_LEAST:
+            if size >= _CLOSE * most or guess < least + _NEAR_LEAST:
                 break
         else:
             low = max(low, guess)
@@ -48,7 +50,7 @@ def for_size(
         tried.append((guess, math.log(size) - wanted))
         guess = _next(tried, low, high)
     if best is None:
-        best = analysed.coded(math.exp(_limits(analysed)[1]), worth)
+        best = analysed.coded(math.exp(useless), worth)
     if len(best.data) > most:
         raise InputError(
             f"a file cannot be as small as that: {len(best.data) - most:,} bytes more are needed "
@@ -77,15 +79,11 @@ def _next(tried: list[tuple[float, float]], low: float, high: float) -> float:
 
     tried : logarithms of steps, each with how much too large the logarithm of the size was
     """
-    above = max((one for one in tried if one[1] > 0), default=None)
-    below = min((one for one in tried if one[1] <= 0), default=None)
-    if above and below:
-        # Where the line between the two meets 0; not too near an end, lest one end stays for ever.
-        share = above[1] / (above[1] - below[1])
-        found = above[0] + min(max(share, 0.1), 0.9) * (below[0] - above[0])
-    else:
-        last, excess = tried[-1]
-        found = last + excess / 0.9 * len(tried)
+    (last, excess), *others = sorted(tried, key=lambda one: abs(one[1]))[:2]
+    slope = _SLOPE
+    if others and others[0][0] != last:
+        slope = min(max((excess - others[0][1]) / (last - others[0][0]), 2 * slope), slope / 4)
+    found = last - excess / slope
     return found if low < found < high else (low + high) / 2
 
 
