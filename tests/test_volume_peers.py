@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from pcc_cli.errors import FormatError, InputError
+from pcc_cli.evaluation.peers import rival
 from pcc_cli.evaluation.peers.volumes import ArrayCodec, Hdf5Filter, Zfp
+from pcc_cli.geometry import Volume
 from pcc_cli.metrics.volumes import measure
 
 CODECS = {
@@ -56,3 +58,15 @@ def test_what_is_no_volume_is_refused() -> None:
         Zfp(1).encode(np.zeros((2, 2)))
     with pytest.raises(FormatError, match="cut short"):
         CODECS["sz3"].decode(b"short")
+
+
+def test_sperr_knows_which_axis_is_the_fastest() -> None:
+    volume = wave()  # no two sides alike
+    decoded = (coder := Hdf5Filter("Sperr", "rate", 1.0)).decode(coder.encode(volume))
+    assert measure(volume, decoded)["psnr_db"] > 55
+
+
+def test_a_user_is_told_when_sperr_is_nearer() -> None:
+    assert rival.sperr_psnr_db(Volume(wave()), 1.0) > 55
+    assert rival.sperr_psnr_db(Volume(np.full((3, 3, 3), np.nan, np.float32)), 1.0) is None
+    assert rival.sperr_psnr_db(Volume(wave()[None], "tzyx"), 1.0) is None

@@ -208,7 +208,7 @@ class _Task:
                 *notes,
                 *report.notes,
                 *self._cost_of_order(report),
-                *_smaller_elsewhere(shape, report),
+                *_nearer_elsewhere(shape, report),
             ],
             "bits_per_point": report.bits_per_point,
             "seconds": round(time.monotonic() - started, 3),
@@ -232,17 +232,17 @@ class _Task:
         return [f"the order takes {words.size(cost)}"] if self.choices.keep_order and cost else []
 
 
-def _smaller_elsewhere(shape: Whole, report: Report) -> list[str]:
-    """That SPERR, where it is installed, takes less at the same PSNR of a volume."""
+def _nearer_elsewhere(shape: Whole, report: Report) -> list[str]:
+    """That SPERR, where it is installed, has a better PSNR of a volume in as many bytes."""
     psnr = report.quality.get("psnr_db", math.inf)
     if report.kind != "volume" or not math.isfinite(psnr):
         return []
     from pcc_cli.evaluation.peers import rival
 
-    count = rival.sperr_bytes(shape, psnr)
-    if count is None or count >= report.bytes_out:
+    other = rival.sperr_psnr_db(shape, report.bits_per_point)
+    if other is None or other <= psnr:
         return []
-    return [f"SPERR would take {words.size(count)} for the same PSNR"]
+    return [f"SPERR has {other:.2f} dB in as many bytes"]
 
 
 def _tell(console: Console, record: each.Record) -> None:

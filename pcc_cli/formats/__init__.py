@@ -121,7 +121,8 @@ def write(suffix: str, shape: Whole, note: Note = silent) -> bytes:
     if module is None:
         raise OutputError(f"pcc cannot write '{suffix}' files; it writes {' '.join(SUFFIXES)}")
     if isinstance(shape, Volume) != (module in _OF_VOLUMES) and module != "npy":
-        kinds = VOLUME_SUFFIXES if isinstance(shape, Volume) else POINT_SUFFIXES
+        volumes = (".npy", ".npz", *VOLUME_SUFFIXES)
+        kinds = volumes if isinstance(shape, Volume) else tuple(POINT_SUFFIXES)
         what = "volumes" if isinstance(shape, Volume) else "points"
         raise OutputError(f"{suffix[1:]} files hold no {what}; {' '.join(kinds)} files do")
     origin = shape.source.get("format")

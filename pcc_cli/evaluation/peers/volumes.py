@@ -92,7 +92,9 @@ class Hdf5Filter:
 
     def _filter(self) -> Any:
         make = getattr(library.load("hdf5plugin", "hdf5plugin"), self.name)
-        return make(**{self.option: self.value})
+        # SPERR takes the first length for that of the fastest axis, unless it is told to swap.
+        swapped = {"swap": True} if self.name == "Sperr" else {}
+        return make(**{self.option: self.value}, **swapped)
 
 
 def _zfpy() -> Any:
