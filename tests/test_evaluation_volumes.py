@@ -40,6 +40,7 @@ def test_rows_of_ours_and_of_others(file: Path) -> None:
     for name, number in chosen.items():
         tasks = [task for task in plan.tasks if task.row.codec == name]
         rows.append(run.measure_row(tasks[number]))
+    assert plan.tasks[0].row.setting == "bpp 2"
     assert not plan.skipped and {task.row.codec for task in plan.tasks} == set(chosen)
     for row in rows:
         assert row.kind == "volume" and not row.lossless and row.bytes > 0

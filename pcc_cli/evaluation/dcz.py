@@ -34,6 +34,9 @@ def settings(name: str, case: Case, choices: Choices) -> list[Setting]:
             Setting(codec, f"colours {quality:g}", Dcz(codec, chosen, choices.device, quality))
             for quality in choices.attribute_qualities
         ]
+    asked = {k: v for k, v in chosen.items() if k in set().union(*found.rates)}
+    if asked and not whole.lossless:
+        return [] if choices.lossless else [Setting(codec, _label(asked), whole)]
     if not found.rates or choices.rates or set().union(*found.rates) & set(chosen):
         return on_grids(codec, whole, choices.ladder(case))
     lossless = [Setting(codec, "lossless", whole)] if whole.lossless else []
