@@ -108,17 +108,19 @@ def _chosen(
     minutes: float | None,
 ) -> Settings:
     """`settings` changed by the configuration file, then by the options."""
-    if config is not None:
-        settings = settings.updated(_read_toml(config), str(config))
-    budget = {"steps": steps, "minutes": minutes}
-    sections: dict[str, Any] = {
-        "train": {name: value for name, value in budget.items() if value is not None}
-    }
-    if codec is not None:
-        from pcc_cli import codecs
+    from pcc_cli import codecs
 
-        sections["codec"] = codecs.resolve(codec)
-    return settings.updated(sections, "options")
+    if codec is not None:
+        settings = settings.updated({"codec": codecs.resolve(codec)}, "options")
+    if config is not None:
+        sections = _read_toml(config)
+        named = str(sections.get("codec", settings.codec))
+        if codec is not None and codecs.resolve(named) != settings.codec:
+            raise InputError(f"{config}: is for the codec '{named}', not '{codec}'")
+        settings = settings.updated({**sections, "codec": codecs.resolve(named)}, str(config))
+    budget = {"steps": steps, "minutes": minutes}
+    chosen = {name: value for name, value in budget.items() if value is not None}
+    return settings.updated({"train": chosen}, "options")
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -50,7 +50,8 @@ def _int8_product(weight: Tensor) -> Product:
         rows = max(count, 17) if weight.is_cuda else count
         if (rows, len(wide)) != x.shape:
             x = _pad_to(x, rows, len(wide))
-        return torch._int_mm(x.view(operand), wide)[:count, :outputs]
+        # Rows that share memory, as `expand` makes them, are multiplied wrongly.
+        return torch._int_mm(x.contiguous().view(operand), wide)[:count, :outputs]
 
     return product
 
@@ -208,14 +209,14 @@ class IntegerLayers:
 
     def logits(self, name: str, x: Tensor) -> Tensor:
         layer = self._layers[name]
-        out = torch.empty(len(x), dtype=torch.int32, device=self.device)
+        out = torch.empty(len(x), layer.weight.shape[1], dtype=torch.int32, device=self.device)
 
         def fill(rows: slice) -> None:
             y = self._sums(name, x, None, rows) * layer.multiplier + layer.bias
-            out[rows] = (y >> layer.shift).squeeze(1)
+            out[rows] = y >> layer.shift
 
         self._for_chunks(fill, len(x))
-        return out
+        return out.squeeze(1)
 
     def _for_chunks(self, fill: Callable[[slice], None], rows: int) -> None:
         """Calls `fill` for all chunks of `rows`: on a CPU as many at once as torch has threads.

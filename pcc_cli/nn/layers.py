@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ _CHUNK = 8192  # rows whose gathered neighbourhood stays in the L2 cache
 
 
 def gathered(source: Tensor, table: Tensor) -> Tensor:
-    """(n, 27 * c): the rows of `source` (m + 1, c) named by `table` (n, 27).
+    """(n, k * c): the rows of `source` (m + 1, c) named by `table` (n, k).
 
     Rows are moved as 64-bit words: twice to three times as fast as element by element.
     """
@@ -40,9 +40,9 @@ def padded(x: Tensor) -> Tensor:
 class Neighbourhood:
     """Where the rows of a layer find their inputs beside their own row.
 
-    table : (n, 27) int32
-    window : (n + 1, 8) activations that are inputs for each of the 27 neighbours, or None
-    features : whether the features of the 27 neighbours are inputs, rather than those of the row
+    table : (n, k) int32; neighbour k - 1 - i lies opposite to neighbour i
+    window : (n + 1, 8) activations that are inputs for each of the k neighbours, or None
+    features : whether the features of the k neighbours are inputs, rather than those of the row
     """
 
     table: Tensor
@@ -50,11 +50,29 @@ class Neighbourhood:
     features: bool
 
 
+class Layers(Protocol):
+    """What a network needs of its layers; x are (n, inputs) rows."""
+
+    def constant(self, values: Tensor) -> Tensor:
+        """Integers 0 .. 127 as layer inputs."""
+
+    def apply_layer(
+        self, name: str, x: Tensor, near: Neighbourhood | None = None, skip: Tensor | None = None
+    ) -> Tensor:
+        """relu(inputs W + b + skip), (n, outputs); inputs are x or what `near` makes of it."""
+
+    def logits(self, name: str, x: Tensor) -> Tensor:
+        """(n, outputs) x W + b, which leave the network; (n,) of a single output."""
+
+    def chunks(self, rows: int) -> Iterator[slice]:
+        """Slices that cover `rows` in order."""
+
+
 class _Layer(torch.autograd.Function):
     """clamp(inputs @ weight + bias + skip), rounded to the activation grid on request.
 
     Works in chunks of rows and gathers the inputs again on the way back, so that no gathered matrix
-    is kept. Neighbour k of i is j exactly when neighbour 26 - k of j is i: the gradient to the
+    is kept. Neighbour k of i is j exactly when the opposite neighbour of j is i: the gradient to the
     features is a gather of the output's gradient with flipped, transposed weights. No scatter.
     """
 
@@ -87,8 +105,8 @@ class _Layer(torch.autograd.Function):
         near = ctx.near
         grad = gradients[0] * ((out > 0) & (out < ACTIVATION_MAX * ACTIVATION_STEP))
         wide = near is not None and near.features
-        own = x.shape[1] * (27 if wide else 1)
-        back = _transposed(weight[:own], x.shape[1], wide)
+        taps = near.table.shape[1] if wide else 1
+        back = _transposed(weight[: x.shape[1] * taps], x.shape[1], taps)
         source, grads = (padded(x), padded(grad)) if wide else (x, grad)
         grad_weight = torch.zeros_like(weight, dtype=torch.float32)
         grad_x = torch.empty_like(x)
@@ -103,13 +121,11 @@ class _Layer(torch.autograd.Function):
         return grad_x, grad_weight, grad_bias, grad if ctx.has_skip else None, None, None
 
 
-def _transposed(weight: Tensor, channels: int, wide: bool) -> Tensor:
+def _transposed(weight: Tensor, channels: int, taps: int) -> Tensor:
     """The matrix that carries the output's gradient back to the features."""
-    if not wide:
-        return weight.T
     outputs = weight.shape[1]
-    flipped = weight.view(27, channels, outputs).flip(0).transpose(1, 2)
-    return flipped.reshape(27 * outputs, channels)
+    flipped = weight.view(taps, channels, outputs).flip(0).transpose(1, 2)
+    return flipped.reshape(taps * outputs, channels)
 
 
 def _products(
@@ -133,7 +149,7 @@ def _chunks(rows: int) -> Iterator[slice]:
 
 
 class FloatLayers(nn.Module):
-    """Trainable layers by name; see `codecs.occupancy.network.Layers` for the operations.
+    """Trainable layers by name; see `Layers` for the operations.
 
     shapes : name -> (inputs, outputs)
     residual : names of layers that add a skip; they start at zero so that the network starts as

@@ -33,7 +33,8 @@ class _RoundStraightThrough(torch.autograd.Function):
         return gradients[0]
 
 
-def _round(x: Tensor) -> Tensor:
+def round_through(x: Tensor) -> Tensor:
+    """`x` rounded to whole numbers; gradients pass as if it were not."""
     rounded: Tensor = _RoundStraightThrough.apply(x)
     return rounded
 
@@ -42,4 +43,4 @@ def rounded_weight(weight: Tensor) -> Tensor:
     """`weight` (inputs, outputs) on the int8 grid that `exact.quantize` will give it."""
     multiplier, shift = weight_steps(weight)
     step = (multiplier / torch.exp2(shift.float())).float()
-    return _round(weight / step) * step
+    return round_through(weight / step) * step

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pcc_cli import __version__
 from pcc_cli.training.loop import Progress
-from pcc_cli.training.recipes.occupancy import Sample
+from pcc_cli.training.recipes.base import Sample
 
 MODEL = "model"  # the folder in a run
 

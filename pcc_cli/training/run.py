@@ -11,23 +11,27 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from pcc_cli.codecs.occupancy.network import NetworkConfig
 from pcc_cli.datasets import packing
 from pcc_cli.errors import InputError, OutputError, UnsupportedError
 from pcc_cli.nn.device import choose_device
 from pcc_cli.parallel.distributed import join
 from pcc_cli.training import loop
 from pcc_cli.training.export import MODEL, card, export_model
-from pcc_cli.training.recipes.occupancy import OccupancyRecipe, OccupancyTask
+from pcc_cli.training.recipes.base import Recipe
 
 SETTINGS = "settings.json"
 PACK, DEV_PACK = "train.pack", "dev.pack"
-CODECS = ("occupancy.1",)
+# codec id -> "module:RECIPE", imported when it is asked for.
+RECIPES = {
+    "occupancy.1": "pcc_cli.training.recipes.occupancy:RECIPE",
+    "deepcompress.1": "pcc_cli.training.recipes.deepcompress:RECIPE",
+}
 _AT_LEAST_ONE = {"samples", "nodes", "steps", "batch"}  # of the settings; others may be 0
 
 Packed = Callable[[int, int], None]  # training samples that are made, and how many there will be
@@ -42,44 +46,72 @@ class DataConfig:
     seed: int = 0
 
 
+def recipe_of(codec: str) -> Recipe:
+    """How the codec with the id `codec` is trained; UnsupportedError when it is not."""
+    if codec not in RECIPES:
+        raise UnsupportedError(f"codec '{codec}' is not trained; choose {', '.join(RECIPES)}")
+    module, _, name = RECIPES[codec].partition(":")
+    found: Recipe = getattr(import_module(module), name)
+    return found
+
+
 @dataclass(frozen=True)
 class Settings:
-    """What defines a run; the sections of a configuration file have the names of its members."""
+    """What defines a run; the sections of a configuration file have the names of its members.
 
-    codec: str = CODECS[0]
+    recipe, network : of the types that the codec's recipe names; None: their defaults
+    """
+
+    codec: str = "occupancy.1"
     data: DataConfig = field(default_factory=DataConfig)
-    recipe: OccupancyRecipe = field(default_factory=OccupancyRecipe)
-    network: NetworkConfig = field(default_factory=NetworkConfig)
+    recipe: Any = None
+    network: Any = None
     train: loop.TrainConfig = field(default_factory=loop.TrainConfig)
 
+    def __post_init__(self) -> None:
+        recipe = recipe_of(self.codec)
+        object.__setattr__(self, "recipe", self.recipe or recipe.settings())
+        object.__setattr__(self, "network", self.network or recipe.network())
+
     def updated(self, sections: Mapping[str, Any], where: str) -> Settings:
-        """These settings with the values of `sections`; InputError, naming `where`, for others."""
-        known = {part.name: getattr(self, part.name) for part in fields(self)}
+        """These settings with the values of `sections`; InputError, naming `where`, for others.
+
+        With another codec, recipe and network begin with the defaults of that one.
+        """
+        codec = sections.get("codec", self.codec)
+        base = self if codec == self.codec else Settings(codec, self.data, train=self.train)
+        known = {part.name: getattr(base, part.name) for part in fields(base)}
         changed = {}
         for name, values in sections.items():
             if name not in known:
                 raise InputError(f"{where}: unknown section [{name}]; known: {', '.join(known)}")
-            changed[name] = values if name == "codec" else _merged(known[name], values, where)
-        if changed.get("codec", self.codec) not in CODECS:
-            raise UnsupportedError(
-                f"codec '{changed['codec']}' is not trained; choose {', '.join(CODECS)}"
-            )
-        return replace(self, **changed)
+            if name != "codec":
+                changed[name] = _merged(known[name], values, where)
+        return replace(base, **changed)
 
 
 def _merged(section: Any, values: Any, where: str) -> Any:
-    types = {part.name: type(getattr(section, part.name)) for part in fields(section)}
-    if not isinstance(values, Mapping) or set(values) - set(types):
-        raise InputError(f"{where}: a section of these settings may hold {', '.join(types)}")
-    for name, value in values.items():
-        wanted = (int, float) if types[name] is float else types[name]
-        if not isinstance(value, wanted) or isinstance(value, bool):
-            raise InputError(f"{where}: '{name}' must be of type {types[name].__name__}")
-        least = 1 if name in _AT_LEAST_ONE else 0
-        if wanted is not str and not value >= least:  # refuses NaN, too
-            raise InputError(f"{where}: '{name}' must be at least {least}, not {value}")
+    defaults = {part.name: getattr(section, part.name) for part in fields(section)}
+    if not isinstance(values, Mapping) or set(values) - set(defaults):
+        raise InputError(f"{where}: a section of these settings may hold {', '.join(defaults)}")
+    chosen = {name: _checked(name, value, defaults[name], where) for name, value in values.items()}
+    return replace(section, **chosen)
+
+
+def _checked(name: str, value: Any, like: Any, where: str) -> Any:
+    """`value` as the setting `name`, which has been `like` so far."""
+    if isinstance(like, tuple):
+        if not isinstance(value, list | tuple) or not value:
+            raise InputError(f"{where}: '{name}' must be a list")
+        return tuple(_checked(name, entry, like[0], where) for entry in value)
+    wanted = (int, float) if type(like) is float else type(like)
+    if not isinstance(value, wanted) or (isinstance(value, bool) and type(like) is not bool):
+        raise InputError(f"{where}: '{name}' must be of type {type(like).__name__}")
+    least = 1 if name in _AT_LEAST_ONE else 0
+    if type(like) in (int, float) and not value >= least:  # refuses NaN, too
+        raise InputError(f"{where}: '{name}' must be at least {least}, not {value}")
     # A whole number stays a float: the type of the value decides what may replace it later.
-    return replace(section, **{name: types[name](value) for name, value in values.items()})
+    return type(like)(value)
 
 
 def load_settings(out: Path) -> Settings:
@@ -129,7 +161,9 @@ def start(
     samples = packing.load_pack(out / PACK)
     scored = packing.load_pack(out / DEV_PACK) if (out / DEV_PACK).exists() else []
     torch.manual_seed(settings.train.seed)
-    task = OccupancyTask(settings.network, settings.recipe, samples, scored, where)
+    task = recipe_of(settings.codec).task(
+        settings.network, settings.recipe, samples, scored, where
+    )
     progress = loop.train(task, settings.train, out, resume=resume, workers=workers, report=stepped)
     if workers.is_first:
         config, tensors = task.export()

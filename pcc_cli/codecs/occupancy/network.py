@@ -21,15 +21,13 @@ for one network shared by all levels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from pcc_cli.errors import InputError
-from pcc_cli.nn.layers import BIT_VALUE, Neighbourhood, gathered
+from pcc_cli.nn.layers import BIT_VALUE, Layers, Neighbourhood, gathered
 from pcc_cli.tree.neighbours import NEIGHBOURS, Level
 
 STAGES = 8
@@ -67,24 +65,6 @@ class NetworkConfig:
             shapes[f"stage{stage}.hidden"] = (h, h // 2)
             shapes[f"stage{stage}.out"] = (h // 2, 1)
         return shapes
-
-
-class Layers(Protocol):
-    """What the step needs of its layers; x are (n, inputs) rows, see `nn.layers`."""
-
-    def constant(self, values: Tensor) -> Tensor:
-        """Integers 0 .. 127 as layer inputs."""
-
-    def apply_layer(
-        self, name: str, x: Tensor, near: Neighbourhood | None = None, skip: Tensor | None = None
-    ) -> Tensor:
-        """relu(inputs W + b + skip), (n, outputs); inputs are x or what `near` makes of it."""
-
-    def logits(self, name: str, x: Tensor) -> Tensor:
-        """(n,) x W + b, the log odds of a bit."""
-
-    def chunks(self, rows: int) -> Iterator[slice]:
-        """Slices that cover `rows` in order."""
 
 
 def statistics(level: Level, parent_codes: Tensor) -> Tensor:

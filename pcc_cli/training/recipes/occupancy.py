@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,22 +14,11 @@ from torch.nn import functional
 from pcc_cli.codecs.occupancy.model import export
 from pcc_cli.codecs.occupancy.network import STAGES, LevelStep, NetworkConfig
 from pcc_cli.nn.layers import FloatLayers
+from pcc_cli.training.recipes.base import Recipe, Sample
 from pcc_cli.tree import neighbours, octree
 from pcc_cli.tree.morton import depth_of, morton_order
 
 Array = np.ndarray[Any, Any]
-
-
-class Sample(Protocol):
-    """One cloud to train or score with; `datasets.packing` has them."""
-
-    @property
-    def domain(self) -> str: ...
-
-    @property
-    def name(self) -> str: ...
-
-    def voxels(self) -> Array: ...
 
 
 # How often each kind of cloud is drawn. Dense surfaces count most: there the network decides,
@@ -161,3 +150,6 @@ class OccupancyTask:
             bits = tree_bits(self.config, self.layers, tree, self.device)
             scores[sample.name] = sum(float(b) for b, _ in bits) / len(voxels)
         return scores
+
+
+RECIPE = Recipe(OccupancyRecipe, NetworkConfig, OccupancyTask)

@@ -1,0 +1,36 @@
+"""What is needed to train the network of one codec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from pcc_cli.training.loop import Task
+
+Array = np.ndarray[Any, Any]
+
+
+class Sample(Protocol):
+    """One cloud to train or score with; `datasets.packing` has them."""
+
+    @property
+    def domain(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    def voxels(self) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """settings, network : frozen dataclasses, the sections [recipe] and [network] of a file
+    task : of a network and settings, training samples, samples to score, a device
+    """
+
+    settings: type
+    network: type
+    task: Callable[..., Task]
