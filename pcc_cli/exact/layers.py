@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from pcc_cli.errors import DeviceError
+from pcc_cli.exact.attention import attend
 from pcc_cli.exact.quantize import IntegerLayer, accumulator_bound, check_bounds
 from pcc_cli.nn.layers import Neighbourhood, gathered, padded
 from pcc_cli.nn.quantizers import ACTIVATION_MAX, WEIGHT_MAX
@@ -217,6 +218,18 @@ class IntegerLayers:
 
         self._for_chunks(fill, len(x))
         return out.squeeze(1)
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, place: Tensor, table: Tensor,
+        known: Tensor,
+    ) -> Tensor:  # fmt: skip
+        out = torch.empty_like(value)
+
+        def fill(rows: slice) -> None:
+            out[rows] = attend(query[rows], key, value, place, table[rows], known)
+
+        self._for_chunks(fill, len(query))
+        return out
 
     def _for_chunks(self, fill: Callable[[slice], None], rows: int) -> None:
         """Calls `fill` for all chunks of `rows`: on a CPU as many at once as torch has threads.

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from pcc_cli.nn.attention import attend
 from pcc_cli.nn.quantizers import ACTIVATION_MAX, ACTIVATION_STEP, rounded_weight
 
 BIT_VALUE = 64  # a bit that is set, in units of ACTIVATION_STEP
@@ -63,6 +64,12 @@ class Layers(Protocol):
 
     def logits(self, name: str, x: Tensor) -> Tensor:
         """(n, outputs) x W + b, which leave the network; (n,) of a single output."""
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, place: Tensor, table: Tensor,
+        known: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """(n, heads * v), see `nn.attention`."""
 
     def chunks(self, rows: int) -> Iterator[slice]:
         """Slices that cover `rows` in order."""
@@ -195,6 +202,12 @@ class FloatLayers(nn.Module):
     def logits(self, name: str, x: Tensor) -> Tensor:
         weight, bias = self._parameters_of(name)
         return ((x @ weight).float() + bias).squeeze(1)
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, place: Tensor, table: Tensor,
+        known: Tensor,
+    ) -> Tensor:  # fmt: skip
+        return attend(query, key, value, place, table, known, self.quantized)
 
     def chunks(self, rows: int) -> Iterator[slice]:
         return _chunks(rows)

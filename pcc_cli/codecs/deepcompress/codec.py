@@ -49,6 +49,7 @@ class DeepCompress:
 
     quality: int = 50
     entropy_model: str | None = None
+    block_size: int = 64
     model: str = "deepcompress-1"
     device: str = "auto"
 
@@ -87,21 +88,23 @@ class DeepCompress:
             return found
 
         stream, coded = entropy.encode(model, self.quality, parents, level, steps)
-        walk = Walk(model, self.quality, level, coded.inputs)
+        walk = Walk(model, self.quality, level, coded.inputs, self.block_size)
         marks = []
-        kept = codes
         for number in range(STAGES):
-            odds = walk.log_odds()
             count = int(octree.POPCOUNT[tree.codes[exact + number]].sum(dtype=np.int64))
-            mark = int(odds.flatten().kthvalue(max(odds.numel() - count + 1, 1)).values)
-            marks.append(mark)
-            walk.descend(mark)
+            marks.append(_mark(walk.log_odds(), count))
+            if number + 1 < STAGES:
+                walk.descend(marks[-1])
+        indices = thresholds.choose(octree.voxels_of(tree), walk.candidates(), marks[-1],
+                                    walk.block_count)
         meta = {
             "base": base.tolist(), "depth": tree.depth, "voxels": voxels, "quality": self.quality,
-            "marks": marks, "model": {"id": model.id, "sha256": model.sha256},
+            "block_size": self.block_size, "marks": marks,
+            "model": {"id": model.id, "sha256": model.sha256},
             "entropy_model": model.prior.name,
         }  # fmt: skip
-        return Payload(meta, {"OCCU": occupancy, "LATE": stream})
+        streams = {"OCCU": occupancy, "LATE": stream, "THRE": thresholds.pack(indices)}
+        return Payload(meta, streams)
 
     def decode(self, payload: Payload) -> VoxelCloud:
         meta = payload.meta
@@ -115,18 +118,33 @@ class DeepCompress:
         parents, level = coarse.decode(payload.stream("OCCU"), depth - STAGES, MAX_VOXELS)
         quality = meta["quality"]
         latents = entropy.decode(model, quality, parents, level, payload.stream("LATE"))
-        walk = Walk(model, quality, level, latents.inputs)
-        for mark in meta["marks"]:
+        walk = Walk(model, quality, level, latents.inputs, meta["block_size"])
+        *coarser, base = meta["marks"]
+        for mark in coarser:
             walk.log_odds()
             walk.descend(mark)
+        walk.log_odds()
+        indices = thresholds.unpack(payload.stream("THRE"), walk.block_count)
+        walk.finish(base, indices)
         return VoxelCloud(walk.level.cells.cpu().numpy() + np.array(meta["base"]))
+
+
+def _mark(odds: Tensor, count: int) -> int:
+    """The threshold that about `count` of `odds` pass."""
+    place = max(odds.numel() - count + 1, 1)
+    return int(odds.flatten().kthvalue(place).values)
 
 
 class Walk:
     """The synthesis down three levels, with the children that are kept."""
 
     def __init__(
-        self, model: DeepCompressModel, quality: int, level: Level, inputs: Tensor
+        self,
+        model: DeepCompressModel,
+        quality: int,
+        level: Level,
+        inputs: Tensor,
+        block_size: int,
     ) -> None:
         about = model.layers.constant(about_quality(quality).to(inputs.device))
         self.synthesis = Synthesis(model.config, model.layers)
@@ -134,19 +152,41 @@ class Walk:
         self.synthesis.enter(entered, level)
         self.level = level
         self.stage = 0
+        # In Morton order the cells of a block follow each other.
+        places = level.cells >> (block_size.bit_length() - 1 - STAGES)
+        begins = (places[1:] != places[:-1]).any(1).long()
+        self.blocks = torch.cat([begins.new_zeros(1), begins.cumsum(0)])
+        self.block_count = int(self.blocks[-1]) + 1
 
     def log_odds(self) -> Tensor:
         self.odds = self.synthesis.log_odds()
         return self.odds
 
-    def descend(self, mark: int) -> None:
+    def descend(self, mark: Any) -> None:
         kept = self.odds >= mark
         if self.stage == 0:  # these cells are occupied: each has a child
-            kept[torch.arange(len(kept)), self.odds.argmax(1)] = True
+            # The first of the largest ones: which one `argmax` finds is left open.
+            best = (self.odds * 8 - torch.arange(8, device=kept.device)).argmax(1)
+            kept[torch.arange(len(kept), device=kept.device), best] = True
         self.level = neighbours.children(self.level, codes_of(kept))
+        self.blocks = self.blocks[self.level.parents]
         self.stage += 1
         if self.stage < STAGES:
             self.synthesis.descend(self.level)
+
+    def candidates(self) -> thresholds.Candidates:
+        axes = torch.tensor([4, 2, 1])
+        corner = (torch.arange(8)[:, None] & axes).ne(0)
+        voxels = 2 * self.level.cells.cpu()[:, None] + corner
+        return thresholds.Candidates(
+            voxels.view(-1, 3).numpy(),
+            self.odds.flatten().cpu().numpy(),
+            self.blocks.repeat_interleave(8).cpu().numpy(),
+        )
+
+    def finish(self, base: int, indices: Array) -> None:
+        chosen = torch.from_numpy(indices).to(self.blocks.device)[self.blocks]
+        self.descend(thresholds.marks(base, chosen)[:, None])
 
 
 def octree_sorted(voxels: Array) -> Array:

@@ -54,8 +54,9 @@ class DeepCompressRecipe:
 
     nodes: int = 32_000
     shift_bits: int = 4
-    entropy_model: str = "hyperprior"
-    worth: tuple[float, ...] = (1.0, 1.8, 3.2, 6.0, 11.0, 20.0)  # a, by quality
+    entropy_models: tuple[str, ...] = ("hyperprior",)
+    transforms: str = ""  # folder of a run whose transforms are taken, and stay as they are
+    worth: tuple[float, ...] = (2.0, 3.6, 6.6, 12.0, 22.0, 40.0)  # a, by quality
     level_weights: tuple[float, ...] = (2.0, 1.5, 1.0)  # of the levels, coarse first
     alpha: float = 0.5  # focal loss: weight of occupied children; empty ones have 1 - alpha
     gamma: float = 0.0  # focal loss: how much less what is certain counts
@@ -196,7 +197,7 @@ class DeepCompressTask:
         domains = [sample.domain for sample in self.train]
         weights = np.array([SHARES[domain] / domains.count(domain) for domain in domains])
         self.chances = weights / weights.sum()
-        self.layers = DeepCompressNetwork(config, [recipe.entropy_model]).to(device)
+        self.layers = DeepCompressNetwork(config, recipe.entropy_models).to(device)
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """The loss of one random training cloud at one random quality."""
