@@ -16,6 +16,7 @@ from pcc_cli.cli.console import Console, explain
 from pcc_cli.cli.decompress import decompress
 from pcc_cli.cli.eval import evaluate
 from pcc_cli.cli.info import info
+from pcc_cli.cli.prepare import prepare
 from pcc_cli.cli.settings import WithSettings
 from pcc_cli.cli.train import train
 
@@ -24,6 +25,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "decompress": decompress,
     "info": info,
     "eval": evaluate,
+    "prepare": prepare,
     "train": train,
 }
 

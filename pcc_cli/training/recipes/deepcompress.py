@@ -8,9 +8,11 @@ they stay as they are, and each of the other entropy models learns to predict th
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,8 @@ from pcc_cli.codecs.deepcompress.network import (
 from pcc_cli.codecs.deepcompress.priors.base import Prior
 from pcc_cli.nn.layers import FloatLayers
 from pcc_cli.nn.quantizers import ACTIVATION_MAX, ACTIVATION_STEP, round_through
+from pcc_cli.training import checkpoint
+from pcc_cli.training.loop import CHECKPOINT
 from pcc_cli.training.recipes.base import Recipe, Sample
 from pcc_cli.training.recipes.occupancy import augmented
 from pcc_cli.tree import neighbours, octree
@@ -198,6 +202,9 @@ class DeepCompressTask:
         weights = np.array([SHARES[domain] / domains.count(domain) for domain in domains])
         self.chances = weights / weights.sum()
         self.layers = DeepCompressNetwork(config, recipe.entropy_models).to(device)
+        self.keeps_transforms = bool(recipe.transforms)
+        if self.keeps_transforms:
+            _take_transforms(self.layers, Path(recipe.transforms))
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """The loss of one random training cloud at one random quality."""
@@ -206,6 +213,8 @@ class DeepCompressTask:
         voxels = augmented(sample.voxels(), self.recipe, rng)
         seen = sight(voxels, self.device)
         quality = int(rng.integers(self.config.qualities))
+        if self.keeps_transforms:
+            return self._prior_loss(seen, quality)
         distortion, latent_bits, hyper_bits = self._parts(seen, quality, noisy=True)
         rate = (latent_bits + hyper_bits) / seen.voxels
         loss = distortion / seen.voxels + rate / self.recipe.worth[quality]
@@ -215,18 +224,36 @@ class DeepCompressTask:
             f"hyper{quality}": float(hyper_bits.detach()) / seen.voxels,
         }
 
-    def _parts(self, seen: Sight, quality: int, noisy: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """(weighted distortion, bits of latents, bits of hyper-latents), sums over the cloud."""
+    def _prior_loss(self, seen: Sight, quality: int) -> tuple[Tensor, dict[str, float]]:
+        """Of the entropy models alone: the logarithm of bits, so that all qualities count alike."""
+        about = self.layers.about(quality)
+        with torch.no_grad():
+            coded = self._coded(seen, quality, noisy=False)
+        loss, values = torch.zeros((), device=self.device), {}
+        for prior in self.layers.priors:
+            total = torch.stack(self._bits(prior, seen, about, *coded)).sum()
+            loss = loss + torch.log(total / seen.voxels)
+            values[f"{prior.name}{quality}"] = float(total.detach()) / seen.voxels
+        return loss, values
+
+    def _coded(self, seen: Sight, quality: int, noisy: bool) -> tuple[Quantized, Quantized]:
+        """Latents and hyper-latents of a cloud."""
         network = self.layers
-        about = network.about(quality)
         analysis = Analysis(self.config, network.layers)
         latents, features = analysis.latents(seen.levels[1:], seen.codes[-1])
         hyper = analysis.hyper_latents(features, seen.levels[1], len(seen.levels[0]))
-        coded = Quantized.of(latents, network.log_gains[quality], noisy)
-        coded_hyper = Quantized.of(hyper, network.hyper_gains[quality], noisy)
-        bits = [self._bits(prior, seen, about, coded, coded_hyper) for prior in network.priors]
+        return (
+            Quantized.of(latents, network.log_gains[quality], noisy),
+            Quantized.of(hyper, network.hyper_gains[quality], noisy),
+        )
+
+    def _parts(self, seen: Sight, quality: int, noisy: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """(weighted distortion, bits of latents, bits of hyper-latents), sums over the cloud."""
+        about = self.layers.about(quality)
+        coded, hyper = self._coded(seen, quality, noisy)
+        bits = [self._bits(prior, seen, about, coded, hyper) for prior in self.layers.priors]
         latent_bits, hyper_bits = (torch.stack(parts).sum() for parts in zip(*bits, strict=True))
-        entered = torch.cat([coded.inputs, about.expand(len(latents), EXTRA)], dim=1)
+        entered = torch.cat([coded.inputs, about.expand(len(coded.inputs), EXTRA)], dim=1)
         return self._distortion(seen, entered), latent_bits, hyper_bits
 
     def _bits(
@@ -294,6 +321,21 @@ class DeepCompressTask:
                 scores[f"{sample.name}, distortion{quality}"] = float(distortion) / seen.voxels
                 scores[f"{sample.name}, bpp{quality}"] = float(sum(rates)) / seen.voxels
         return scores
+
+
+def _take_transforms(network: DeepCompressNetwork, run: Path) -> None:
+    """The transforms and gains of a `run`, for good; entropy models that it has, to begin with."""
+    described = json.loads((run / "settings.json").read_text())
+    source = DeepCompressNetwork(network.config, described["recipe"]["entropy_models"])
+    checkpoint.load_weights(run / CHECKPOINT, source)
+    known = dict(source.named_parameters())
+    own = tuple(f"{prior.name}_" for prior in network.priors)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name in known:
+                parameter.copy_(known[name])
+            if not name.rpartition(".")[2].startswith(own):
+                parameter.requires_grad_(False)
 
 
 RECIPE = Recipe(DeepCompressRecipe, NetworkConfig, DeepCompressTask)
