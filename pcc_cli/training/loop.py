@@ -46,6 +46,7 @@ class Task(Protocol):
     """What is trained."""
 
     layers: Any  # a module with the switch `quantized`
+    step: int  # number of the step, set before each
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]: ...
 
@@ -133,6 +134,7 @@ def _step(
     # A generator for each step, so that a resumed run draws what an uninterrupted one would.
     rng = np.random.default_rng([config.seed, workers.rank, progress.step])
     parameters = list(task.layers.parameters())
+    task.step = progress.step
     task.layers.quantized = progress.fraction(config) >= config.quantize_from
     optimizer.zero_grad(set_to_none=True)
     values: dict[str, float] = {}

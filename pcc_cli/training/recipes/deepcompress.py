@@ -63,6 +63,7 @@ class DeepCompressRecipe:
     worth: tuple[float, ...] = (2.0, 3.6, 6.6, 12.0, 22.0, 40.0)  # a, by quality
     level_weights: tuple[float, ...] = (2.0, 1.5, 1.0)  # of the levels, coarse first
     alpha: float = 0.5  # focal loss: weight of occupied children; empty ones have 1 - alpha
+    rate_warmup: int = 1500  # steps in which the pull of the rate on the latents grows to its own
     gamma: float = 0.0  # focal loss: how much less what is certain counts
 
 
@@ -102,7 +103,8 @@ class DeepCompressNetwork(nn.Module):
         shapes = config.layers()
         for prior in self.priors:
             shapes |= prior.shapes(config)
-        quiet = {name for name in shapes if is_residual(name) or is_logit(name)}
+        loud = {"a.out", "h.out"}
+        quiet = {name for name in shapes if is_residual(name) or is_logit(name)} - loud
         self.layers = FloatLayers(shapes, frozenset(quiet))
         rows = torch.linspace(0.0, 2.5, config.qualities)[:, None]
         self.log_gains = nn.Parameter(rows.repeat(1, config.latents))
@@ -166,13 +168,19 @@ class Quantized:
     log_gain: Tensor
 
     @classmethod
-    def of(cls, latents: Tensor, log_gain: Tensor, noisy: bool) -> Quantized:
+    def of(
+        cls, latents: Tensor, log_gain: Tensor, noisy: bool, pull: float = 1.0
+    ) -> Quantized:
+        """pull : how much of the gradient of the rate reaches the latents"""
         gain = torch.exp2(log_gain)
         scaled = latents * gain
         rounded = round_through(scaled)
         # Rounding lets no gradient through to the rate; uniform noise of the same size does.
-        values = scaled + torch.rand_like(scaled) - 0.5 if noisy else rounded
-        return cls(values, activations(rounded / gain), log_gain)
+        pulled, pulled_gain = (
+            x.detach() + pull * (x - x.detach()) for x in (scaled, log_gain)
+        )
+        values = pulled + torch.rand_like(scaled) - 0.5 if noisy else rounded
+        return cls(values, activations(rounded / gain), pulled_gain)
 
     def bits(
         self, prediction: Tensor, rows: Any = slice(None), channels: slice = slice(None)
@@ -202,6 +210,7 @@ class DeepCompressTask:
         weights = np.array([SHARES[domain] / domains.count(domain) for domain in domains])
         self.chances = weights / weights.sum()
         self.layers = DeepCompressNetwork(config, recipe.entropy_models).to(device)
+        self.step = 0
         self.keeps_transforms = bool(recipe.transforms)
         if self.keeps_transforms:
             _take_transforms(self.layers, Path(recipe.transforms))
@@ -242,9 +251,11 @@ class DeepCompressTask:
         analysis = Analysis(self.config, network.layers)
         latents, features = analysis.latents(seen.levels[1:], seen.codes[-1])
         hyper = analysis.hyper_latents(features, seen.levels[1], len(seen.levels[0]))
+        # At first latents tell the synthesis nothing that would be worth its bits.
+        pull = min(1.0, self.step / max(self.recipe.rate_warmup, 1))
         return (
-            Quantized.of(latents, network.log_gains[quality], noisy),
-            Quantized.of(hyper, network.hyper_gains[quality], noisy),
+            Quantized.of(latents, network.log_gains[quality], noisy, pull),
+            Quantized.of(hyper, network.hyper_gains[quality], noisy, pull),
         )
 
     def _parts(self, seen: Sight, quality: int, noisy: bool) -> tuple[Tensor, Tensor, Tensor]:

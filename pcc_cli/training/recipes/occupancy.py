@@ -123,6 +123,7 @@ class OccupancyTask:
         self.config, self.recipe, self.device = config, recipe, device
         self.train, self.dev = train, dev
         self.chances = _chances(train)
+        self.step = 0
         self.layers = make_layers(config).to(device)
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
