@@ -29,13 +29,14 @@ import torch
 from torch import Tensor
 
 from pcc_cli.errors import InputError
-from pcc_cli.nn.layers import BIT_VALUE, Layers, Neighbourhood
+from pcc_cli.nn.layers import Layers, Neighbourhood
 from pcc_cli.tree.neighbours import Level
 
 STAGES = 3  # of the transforms, each with stride 2
 HYPER_STAGES = 1
 EXTRA = 8  # inputs of the synthesis beside the latents: the quality, and seven zeros
 LATENT_ZERO = 64  # the activation of a latent that is 0
+_OCCUPIED = 32  # the activation of a child that is occupied
 Shapes = dict[str, tuple[int, int]]
 
 
@@ -72,7 +73,7 @@ class NetworkConfig:
         shapes |= self._convolution("a1.conv", 8, f1) | self._blocks("a1", f1)
         shapes |= {"a2.join": (8 * f1, f2)} | self._blocks("a2", f2)
         shapes |= {"a3.join": (8 * f2, f3)} | self._blocks("a3", f3)
-        shapes |= {"a.out": (f3, self.latents)}
+        shapes |= {"a.out": (f3 + 8 * 8 * 8 + 8 * 8, self.latents)}
         shapes |= {"h.join": (8 * f3, f3), "h.hidden": (f3, f3), "h.out": (f3, self.hyper)}
         shapes |= self._convolution("s3.conv", self.latents + EXTRA, f3) | self._blocks("s3", f3)
         shapes |= {"s2.split": (f3, 8 * f2)} | self._blocks("s2", f2)
@@ -168,13 +169,16 @@ class Analysis(Transform):
         codes : (m,) uint8 occupancy of the cells of the last
         """
         coarse, middle, fine = levels
-        x = self.layers.constant(bits_of(codes).long() * BIT_VALUE)
-        x = self.blocks("a1", self.convolution("a1.conv", x, fine), fine)
+        bits = self.layers.constant(bits_of(codes).long() * _OCCUPIED)
+        x = self.blocks("a1", self.convolution("a1.conv", bits, fine), fine)
         x = self.layers.apply_layer("a2.join", joined(x, fine, len(middle)))
         x = self.blocks("a2", x, middle)
         x = self.layers.apply_layer("a3.join", joined(x, middle, len(coarse)))
         x = self.blocks("a3", x, coarse)
-        return self.layers.logits("a.out", x), x
+        pattern = joined(bits, fine, len(middle))
+        exists = (pattern.view(len(middle), 8, 8).amax(2))
+        direct = [joined(part, middle, len(coarse)) for part in (pattern, exists)]
+        return self.layers.logits("a.out", torch.cat([x, *direct], dim=1)), x
 
     def hyper_latents(self, x: Tensor, level: Level, parents: int) -> Tensor:
         """(parents, hyper) from the features (n, f3) of `level`."""

@@ -63,7 +63,8 @@ class DeepCompressRecipe:
     worth: tuple[float, ...] = (2.0, 3.6, 6.6, 12.0, 22.0, 40.0)  # a, by quality
     level_weights: tuple[float, ...] = (2.0, 1.5, 1.0)  # of the levels, coarse first
     alpha: float = 0.5  # focal loss: weight of occupied children; empty ones have 1 - alpha
-    rate_warmup: int = 1500  # steps in which the pull of the rate on the latents grows to its own
+    rate_from: int = 1000  # steps in which latents cost nothing, until the synthesis knows them
+    rate_warmup: int = 2000  # steps after those in which their price rises
     gamma: float = 0.0  # focal loss: how much less what is certain counts
 
 
@@ -103,7 +104,7 @@ class DeepCompressNetwork(nn.Module):
         shapes = config.layers()
         for prior in self.priors:
             shapes |= prior.shapes(config)
-        loud = {"a.out", "h.out"}
+        loud = {"a.out", "h.out"}  # latents that hardly differ would be rounded to nothing
         quiet = {name for name in shapes if is_residual(name) or is_logit(name)} - loud
         self.layers = FloatLayers(shapes, frozenset(quiet))
         rows = torch.linspace(0.0, 2.5, config.qualities)[:, None]
@@ -252,7 +253,8 @@ class DeepCompressTask:
         latents, features = analysis.latents(seen.levels[1:], seen.codes[-1])
         hyper = analysis.hyper_latents(features, seen.levels[1], len(seen.levels[0]))
         # At first latents tell the synthesis nothing that would be worth its bits.
-        pull = min(1.0, self.step / max(self.recipe.rate_warmup, 1))
+        begun = (self.step - self.recipe.rate_from) / max(self.recipe.rate_warmup, 1)
+        pull = min(max(begun, 0.0), 1.0)
         return (
             Quantized.of(latents, network.log_gains[quality], noisy, pull),
             Quantized.of(hyper, network.hyper_gains[quality], noisy, pull),
