@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ Array = np.ndarray[Any, Any]
 Exchange = Callable[[int, int, Any, Known], Array]  # level, stage, rows, what is known -> bits
 
 
-def encode(codes: list[Array]) -> tuple[bytes, list[Level]]:
+def encode(codes: list[Array], device: torch.device) -> tuple[bytes, tuple[Level, Level]]:
     """The stream of the levels with `codes`, and the last two of the levels that they lead to."""
     encoder, coder = RangeEncoder(), BitCoder()
 
@@ -29,28 +30,43 @@ def encode(codes: list[Array]) -> tuple[bytes, list[Level]]:
         coder.encode(encoder, stage, known, bits)
         return bits
 
-    levels = _walk(len(codes), 1 << 62, coder, exchange)
-    return encoder.finish(), levels
+    levels = _walk(len(codes), None, coder, exchange)
+    return encoder.finish(), _on(device, levels)
 
 
-def decode(stream: bytes, depth: int, most: int) -> list[Level]:
-    """The last two of the levels that `depth` coded ones lead to; FormatError.
+def decode(
+    stream: bytes, depth: int, cells: int, device: torch.device
+) -> tuple[Level, Level]:
+    """The last two of the levels that `depth` coded ones lead to, the last with `cells` cells.
 
-    most : nodes of a level
+    Raises FormatError.
     """
     decoder, coder = RangeDecoder(stream), BitCoder()
 
     def exchange(level: int, stage: int, rows: Any, known: Known) -> Array:
         return coder.decode(decoder, stage, known)
 
-    levels = _walk(depth, most, coder, exchange)
+    levels = _walk(depth, cells, coder, exchange)
     decoder.finish()
-    return levels
+    if len(levels[1]) != cells:
+        raise FormatError(f"the tree has {len(levels[1])} cells, its header says {cells}")
+    return _on(device, levels)
 
 
-def _walk(depth: int, most: int, coder: BitCoder, exchange: Exchange) -> list[Level]:
+def _on(device: torch.device, levels: tuple[Level, Level]) -> tuple[Level, Level]:
+    parents, level = (
+        Level(*(getattr(level, field.name).to(device) for field in fields(Level)))
+        for level in levels
+    )
+    return parents, level
+
+
+def _walk(
+    depth: int, most: int | None, coder: BitCoder, exchange: Exchange
+) -> tuple[Level, Level]:
+    """most : cells of a level"""
     level, parent_codes = neighbours.root(), torch.full((1,), 255, dtype=torch.uint8)
-    levels = [level]
+    above = level
     for number in range(depth):
         coder.begin_level()
         context = LevelContexts(level, parent_codes)
@@ -66,8 +82,9 @@ def _walk(depth: int, most: int, coder: BitCoder, exchange: Exchange) -> list[Le
             bits = np.ones(len(codes), dtype=np.uint8)
             bits[rows] = exchange(number, stage, rows, known[rows])
             codes |= torch.from_numpy(bits) << stage
-        if int(octree.POPCOUNT[codes.numpy()].sum(dtype=np.int64)) > most:
+        count = int(octree.POPCOUNT[codes.numpy()].sum(dtype=np.int64))
+        if most is not None and count > most:
             raise FormatError(f"the tree grows beyond the {most} cells of its header")
-        level, parent_codes = neighbours.children(level, codes), codes
-        levels = [levels[-1], level]
-    return levels
+        above, level = level, neighbours.children(level, codes)
+        parent_codes = codes
+    return above, level

@@ -1,29 +1,31 @@
-"""DeepCompress: a cloud as latents of its blocks, from which a network restores the voxels.
+"""DeepCompress: a cloud as latents of its cells, from which a network restores the voxels.
 
 The octree's cells 8 voxels wide are coded exactly, by counts (`coarse`). Each carries latents,
 which one of six entropy models predicts (`priors`) and the range coder stores (`entropy`). From
-them the synthesis says how likely each child of a cell is occupied, three levels down; which ones
-are kept is decided by thresholds that the encoder chose for each block. All of it is integer
-arithmetic: a file decodes to the same voxels everywhere.
+them the synthesis says how likely each child of a cell is occupied, three levels down (`walk`);
+which ones are kept is decided by thresholds that the encoder chose for each block (`thresholds`).
+All of it is integer arithmetic: a file decodes to the same voxels everywhere.
 
 Streams: "OCCU", the coarse octree; "LATE", hyper-latents and latents; "THRE", the thresholds.
+docs/format-deepcompress.md describes them.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pcc_cli.codecs.base import Payload
-from pcc_cli.codecs.deepcompress import coarse, entropy, thresholds
+from pcc_cli.codecs.base import Payload, Progress, setting, silent
+from pcc_cli.codecs.deepcompress import coarse, entropy, priors, thresholds
 from pcc_cli.codecs.deepcompress.entropy import Part
-from pcc_cli.codecs.deepcompress.latents import QUALITY_MAX, Quantizer, about_quality
+from pcc_cli.codecs.deepcompress.latents import QUALITY_MAX, Quantizer
 from pcc_cli.codecs.deepcompress.model import DeepCompressModel, load_model
-from pcc_cli.codecs.deepcompress.network import STAGES, Analysis, Synthesis, codes_of
+from pcc_cli.codecs.deepcompress.network import STAGES, Analysis
+from pcc_cli.codecs.deepcompress.walk import Walk
 from pcc_cli.errors import FormatError, InputError
 from pcc_cli.fields import integer, member
 from pcc_cli.geometry import Shape, VoxelCloud
@@ -35,161 +37,173 @@ from pcc_cli.tree.neighbours import Level
 Array = np.ndarray[Any, Any]
 
 MAX_DEPTH = 32
-MAX_VOXELS = 1 << 21  # of one payload; larger clouds come in tiles
+MAX_VOXELS = 1 << 21  # of one payload, before and after; larger clouds come in tiles
+MARK_LIMIT = 1 << 30
+BLOCK_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 @dataclass(frozen=True)
 class DeepCompress:
-    """The settings of the codec."""
+    """The codec; its fields are its settings."""
 
     id: ClassVar[str] = "deepcompress.1"
     accepts: ClassVar[tuple[type, ...]] = (VoxelCloud,)
     exact: ClassVar[bool] = True
     lossless: ClassVar[bool] = False
+    rates: ClassVar[tuple[dict[str, Any], ...]] = tuple(
+        {"quality": quality} for quality in (1, 20, 40, 60, 80, 100)
+    )
 
-    quality: int = 50
-    entropy_model: str | None = None
-    block_size: int = 64
-    model: str = "deepcompress-1"
-    device: str = "auto"
+    quality: int = setting(50, "1, the smallest files, to 100, the best ones")
+    entropy_model: str | None = setting(None, f"{', '.join(priors.PRIORS)}; else the model's best")
+    metric: str = setting("d1", "what thresholds are chosen for: d1 or d2, to points or planes")
+    block_size: int = setting(64, "voxels along a block, which has a threshold of its own")
+    model: str = setting("deepcompress-1", "id of the trained networks")
+    device: str = setting("auto", "where they run; not part of the file, which is the same on all")
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.quality <= QUALITY_MAX:
+            raise InputError(f"--quality is 1 to {QUALITY_MAX}, not {self.quality}")
+        if self.entropy_model is not None:
+            priors.get(self.entropy_model)
+        if self.metric not in thresholds.METRICS:
+            raise InputError(f"--metric is d1 or d2, not '{self.metric}'")
+        if self.block_size not in BLOCK_SIZES:
+            raise InputError(f"--block-size is one of {BLOCK_SIZES}, not {self.block_size}")
 
     def config(self) -> dict[str, Any]:
-        return asdict(self)
+        """What decoding needs, as JSON."""
+        return {"model": self.model, "device": self.device}
 
-    def encode(self, shape: Shape) -> Payload:
+    def encode(self, shape: Shape, progress: Progress = silent) -> Payload:
+        """The payload of a VoxelCloud of at most MAX_VOXELS points; voxels count once.
+
+        Raises ModelError when the model is missing or damaged.
+        """
         if not isinstance(shape, VoxelCloud) or len(shape) > MAX_VOXELS:
             raise InputError(f"deepcompress takes a VoxelCloud of at most {MAX_VOXELS} points")
-        voxels = octree_sorted(shape.voxels)
-        base, depth = root_cell(voxels)
+        if not len(shape):
+            return Payload({"cells": 0})
+        voxels = _distinct(shape.voxels)
+        base, depth = _root_cell(voxels)
         tree = octree.build(voxels - base, depth)
-        return compute(self.device, lambda device: self._encode(tree, base, len(voxels), device))
+        coded = compute(self.device, lambda device: self._encoded(tree, device, progress))
+        return Payload({"base": base.tolist(), "depth": depth, **coded.meta}, coded.streams)
 
-    def _encode(
-        self, tree: octree.Octree, base: Array, voxels: int, device: torch.device
-    ) -> Payload:
+    def _encoded(self, tree: octree.Octree, device: torch.device, progress: Progress) -> Payload:
         model = load_model(self.model, None, self.entropy_model, device)
         exact = tree.depth - STAGES
-        occupancy, (parents, level) = coarse.encode(tree.codes[:exact])
+        progress(0.0, "coarse cells")
+        occupancy, levels = coarse.encode(tree.codes[:exact], device)
+        progress(0.2, "latents")
+        latents = _Wanted.of(model, self.quality, tree, levels)
+        stream, coded = entropy.encode(model, self.quality, *levels, latents.steps)
+        progress(0.6, "thresholds")
+        walk = Walk(model, self.quality, levels[1], coded.inputs, self.block_size)
+        counts = [int(octree.POPCOUNT[codes].sum(dtype=np.int64)) for codes in tree.codes[exact:]]
+        marks = [_mark(walk.log_odds(), counts[0])]
+        for count in counts[1:]:
+            walk.descend(marks[-1])
+            marks.append(_mark(walk.log_odds(), count))
+        voxels = octree.voxels_of(tree)
+        chosen = thresholds.choose(
+            voxels, walk.candidates(), marks[-1], walk.block_count, MAX_VOXELS, self.metric
+        )
+        meta = {
+            "cells": len(levels[1]),
+            "quality": self.quality,
+            "entropy_model": model.prior.name,
+            "block_size": self.block_size,
+            "marks": marks,
+            "model": {"id": model.id, "sha256": model.sha256},
+        }
+        return Payload(meta, {"OCCU": occupancy, "LATE": stream, "THRE": thresholds.pack(chosen)})
+
+    def decode(self, payload: Payload) -> VoxelCloud:
+        """The VoxelCloud of a payload, in Morton order.
+
+        Raises FormatError when the payload is damaged, ModelError when its model is not installed.
+        """
+        if not integer(payload.meta, "cells", 0, MAX_VOXELS):
+            return VoxelCloud(np.zeros((0, 3), dtype=np.int64))
+        return compute(self.device, lambda device: _decoded(payload, device))
+
+
+def _decoded(payload: Payload, device: torch.device) -> VoxelCloud:
+    meta = payload.meta
+    recorded, name = member(meta, "model", dict), member(meta, "entropy_model", str)
+    quality = integer(meta, "quality", 1, QUALITY_MAX)
+    block_size = integer(meta, "block_size", BLOCK_SIZES[0], BLOCK_SIZES[-1])
+    if block_size not in BLOCK_SIZES:
+        raise FormatError(f"there are no blocks of {block_size} voxels")
+    depth = integer(meta, "depth", STAGES + 1, MAX_DEPTH)
+    base, marks = _base(meta, depth), _marks(meta)
+    model = load_model(
+        member(recorded, "id", str), member(recorded, "sha256", str), name, device
+    )
+    cells = integer(meta, "cells", 1, MAX_VOXELS)
+    levels = coarse.decode(payload.stream("OCCU"), depth - STAGES, cells, device)
+    coded = entropy.decode(model, quality, *levels, payload.stream("LATE"))
+    walk = Walk(model, quality, levels[1], coded.inputs, block_size)
+    for mark in marks[:-1]:
+        walk.log_odds()
+        walk.descend(mark)
+    walk.log_odds()
+    indices = thresholds.unpack(payload.stream("THRE"), walk.block_count)
+    return VoxelCloud(walk.voxels(thresholds.marks(marks[-1], indices)) + base)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What the analysis makes of a cloud, in whole steps: latents (n, C), hyper-latents (p, h)."""
+
+    latents: Tensor
+    hyper: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        model: DeepCompressModel,
+        quality: int,
+        tree: octree.Octree,
+        coarsest: tuple[Level, Level],
+    ) -> _Wanted:
+        parents, level = coarsest
+        codes = [torch.from_numpy(c).to(model.layers.device) for c in tree.codes[-STAGES:]]
         levels = [level]
-        codes = [torch.from_numpy(code).to(device) for code in tree.codes[exact:]]
         for code in codes[:-1]:
             levels.append(neighbours.children(levels[-1], code))
         analysis = Analysis(model.config, model.layers)
         latents, features = analysis.latents(levels, codes[-1])
-        wanted = [
-            Quantizer.at(model.latent_gains, self.quality).quantized(latents),
-            Quantizer.at(model.hyper_gains, self.quality).quantized(
-                analysis.hyper_latents(features, level, len(parents))
-            ),
-        ]
+        hyper = analysis.hyper_latents(features, level, len(parents))
+        return cls(
+            Quantizer.at(model.latent_gains, quality).quantized(latents),
+            Quantizer.at(model.hyper_gains, quality).quantized(hyper),
+        )
 
-        def steps(part: Part) -> Array:
-            found: Array = wanted[part.is_hyper][part.rows][:, part.channels].cpu().numpy()
-            return found
-
-        stream, coded = entropy.encode(model, self.quality, parents, level, steps)
-        walk = Walk(model, self.quality, level, coded.inputs, self.block_size)
-        marks = []
-        for number in range(STAGES):
-            count = int(octree.POPCOUNT[tree.codes[exact + number]].sum(dtype=np.int64))
-            marks.append(_mark(walk.log_odds(), count))
-            if number + 1 < STAGES:
-                walk.descend(marks[-1])
-        indices = thresholds.choose(octree.voxels_of(tree), walk.candidates(), marks[-1],
-                                    walk.block_count)
-        meta = {
-            "base": base.tolist(), "depth": tree.depth, "voxels": voxels, "quality": self.quality,
-            "block_size": self.block_size, "marks": marks,
-            "model": {"id": model.id, "sha256": model.sha256},
-            "entropy_model": model.prior.name,
-        }  # fmt: skip
-        streams = {"OCCU": occupancy, "LATE": stream, "THRE": thresholds.pack(indices)}
-        return Payload(meta, streams)
-
-    def decode(self, payload: Payload) -> VoxelCloud:
-        meta = payload.meta
-        return compute(self.device, lambda device: self._decode(payload, device))
-
-    def _decode(self, payload: Payload, device: torch.device) -> VoxelCloud:
-        meta = payload.meta
-        recorded = member(meta, "model", dict)
-        model = load_model(recorded["id"], recorded["sha256"], meta["entropy_model"], device)
-        depth = integer(meta, "depth", STAGES + 1, MAX_DEPTH)
-        parents, level = coarse.decode(payload.stream("OCCU"), depth - STAGES, MAX_VOXELS)
-        quality = meta["quality"]
-        latents = entropy.decode(model, quality, parents, level, payload.stream("LATE"))
-        walk = Walk(model, quality, level, latents.inputs, meta["block_size"])
-        *coarser, base = meta["marks"]
-        for mark in coarser:
-            walk.log_odds()
-            walk.descend(mark)
-        walk.log_odds()
-        indices = thresholds.unpack(payload.stream("THRE"), walk.block_count)
-        walk.finish(base, indices)
-        return VoxelCloud(walk.level.cells.cpu().numpy() + np.array(meta["base"]))
+    def steps(self, part: Part) -> Array:
+        """Those of `part`, on the CPU."""
+        whole = self.hyper if part.is_hyper else self.latents
+        found: Array = whole[part.rows][:, part.channels].cpu().numpy()
+        return found
 
 
 def _mark(odds: Tensor, count: int) -> int:
     """The threshold that about `count` of `odds` pass."""
     place = max(odds.numel() - count + 1, 1)
-    return int(odds.flatten().kthvalue(place).values)
+    found = int(odds.flatten().kthvalue(place).values)
+    return min(max(found, -MARK_LIMIT), MARK_LIMIT)
 
 
-class Walk:
-    """The synthesis down three levels, with the children that are kept."""
-
-    def __init__(
-        self,
-        model: DeepCompressModel,
-        quality: int,
-        level: Level,
-        inputs: Tensor,
-        block_size: int,
-    ) -> None:
-        about = model.layers.constant(about_quality(quality).to(inputs.device))
-        self.synthesis = Synthesis(model.config, model.layers)
-        entered = torch.cat([inputs, about.expand(len(inputs), -1)], dim=1)
-        self.synthesis.enter(entered, level)
-        self.level = level
-        self.stage = 0
-        # In Morton order the cells of a block follow each other.
-        places = level.cells >> (block_size.bit_length() - 1 - STAGES)
-        begins = (places[1:] != places[:-1]).any(1).long()
-        self.blocks = torch.cat([begins.new_zeros(1), begins.cumsum(0)])
-        self.block_count = int(self.blocks[-1]) + 1
-
-    def log_odds(self) -> Tensor:
-        self.odds = self.synthesis.log_odds()
-        return self.odds
-
-    def descend(self, mark: Any) -> None:
-        kept = self.odds >= mark
-        if self.stage == 0:  # these cells are occupied: each has a child
-            # The first of the largest ones: which one `argmax` finds is left open.
-            best = (self.odds * 8 - torch.arange(8, device=kept.device)).argmax(1)
-            kept[torch.arange(len(kept), device=kept.device), best] = True
-        self.level = neighbours.children(self.level, codes_of(kept))
-        self.blocks = self.blocks[self.level.parents]
-        self.stage += 1
-        if self.stage < STAGES:
-            self.synthesis.descend(self.level)
-
-    def candidates(self) -> thresholds.Candidates:
-        axes = torch.tensor([4, 2, 1])
-        corner = (torch.arange(8)[:, None] & axes).ne(0)
-        voxels = 2 * self.level.cells.cpu()[:, None] + corner
-        return thresholds.Candidates(
-            voxels.view(-1, 3).numpy(),
-            self.odds.flatten().cpu().numpy(),
-            self.blocks.repeat_interleave(8).cpu().numpy(),
-        )
-
-    def finish(self, base: int, indices: Array) -> None:
-        chosen = torch.from_numpy(indices).to(self.blocks.device)[self.blocks]
-        self.descend(thresholds.marks(base, chosen)[:, None])
+def _marks(meta: dict[str, Any]) -> list[int]:
+    values = member(meta, "marks", list)
+    if len(values) != STAGES:
+        raise FormatError(f"there are {STAGES} marks, not {len(values)}")
+    named = {f"mark {stage}": value for stage, value in enumerate(values)}
+    return [integer(named, name, -MARK_LIMIT, MARK_LIMIT) for name in named]
 
 
-def octree_sorted(voxels: Array) -> Array:
+def _distinct(voxels: Array) -> Array:
     """`voxels` (n, 3), each once, in Morton order."""
     ordered = voxels[morton_order(voxels)]
     first = np.ones(len(ordered), dtype=bool)
@@ -197,8 +211,20 @@ def octree_sorted(voxels: Array) -> Array:
     return ordered[first]
 
 
-def root_cell(voxels: Array) -> tuple[Array, int]:
+def _root_cell(voxels: Array) -> tuple[Array, int]:
     """Corner (3,) and depth of the smallest octree cell of depth 4 or more that holds `voxels`."""
     low, high = voxels.min(0), voxels.max(0)
     depth = max(int((low ^ high).max()).bit_length(), STAGES + 1)
     return (low >> depth) << depth, depth
+
+
+def _base(meta: dict[str, Any], depth: int) -> Array:
+    """The corner (3,) of the root cell, from a file."""
+    values = member(meta, "base", list)
+    if len(values) != 3:
+        raise FormatError(f"a root cell has three coordinates, not {len(values)}")
+    axes = dict(zip("xyz", values, strict=True))
+    corner = np.array([integer(axes, axis, 0, (1 << MAX_DEPTH) - 1) for axis in "xyz"])
+    if (corner & ((1 << depth) - 1)).any():
+        raise FormatError(f"the root cell at {corner.tolist()} is not on the grid of its depth")
+    return corner

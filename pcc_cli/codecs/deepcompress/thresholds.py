@@ -17,12 +17,14 @@ from torch import Tensor
 
 from pcc_cli.entropy.rangecoder import TOTAL, RangeDecoder, RangeEncoder
 from pcc_cli.tree import neighbours, octree
-from pcc_cli.tree.morton import depth_of
+from pcc_cli.tree.morton import depth_of, morton_order
 from pcc_cli.tree.neighbours import NEIGHBOURS
 
 Array = np.ndarray[Any, Any]
 
 INDICES, MIDDLE, STEP = 16, 8, 48
+METRICS = ("d1", "d2")
+_WEIGHTS = np.linspace(0.05, 0.95, 37)  # of distances there against those back
 _SHELLS = (0, 1, 2, 3)  # squared distances within the 27 neighbours
 _BEYOND = 6, 12  # what counts for neighbours of neighbours, and for all others
 _ROWS = 1 << 15
@@ -72,22 +74,25 @@ class Candidates:
     blocks: Array
 
 
-def choose(original: Array, candidates: Candidates, base: int, blocks: int) -> Array:
-    """(blocks,) int64, the best index of each block for point-to-point distances (D1).
+def choose(
+    original: Array, candidates: Candidates, base: int, blocks: int, most: int, metric: str
+) -> Array:
+    """(blocks,) int64, the best index of each block.
 
     original : (n, 3) int64, distinct, in Morton order
+    most : voxels that may be kept
+    metric : of METRICS
     """
-    steps = marks(base, np.arange(INDICES))
-    near = _Surroundings.of(original, candidates, steps)
-    there, back, kept = near.sums(blocks)
-    best, smallest = np.full(blocks, MIDDLE), np.inf
-    for weight in np.linspace(0.1, 0.9, 17):
-        cost = weight * there / len(original) + (1 - weight) * back / len(original)
-        chosen = cost.argmin(1)
-        rows = np.arange(blocks)
+    near = _Surroundings.of(original, candidates, marks(base, np.arange(INDICES)))
+    there, back, kept = near.sums(blocks, metric)
+    best, smallest = np.full(blocks, INDICES - 1), np.inf
+    rows = np.arange(blocks)
+    for weight in _WEIGHTS:
+        chosen = (weight * there + (1 - weight) * back).argmin(1)
+        count = kept[rows, chosen].sum()
         forward = there[rows, chosen].sum() / len(original)
-        backward = back[rows, chosen].sum() / max(kept[rows, chosen].sum(), 1)
-        if max(forward, backward) < smallest:
+        backward = back[rows, chosen].sum() / max(count, 1)
+        if 0 < count <= most and max(forward, backward) < smallest:
             best, smallest = chosen, max(forward, backward)
     return best
 
@@ -121,20 +126,20 @@ class _Surroundings:
         blocks[rows] = candidates.blocks[possible]
         return cls(table, is_original, levels, _filled(blocks))
 
-    def sums(self, blocks: int) -> tuple[Array, Array, Array]:
+    def sums(self, blocks: int, metric: str) -> tuple[Array, Array, Array]:
         """(blocks, INDICES) each: squared distances there and back, and number of kept voxels."""
-        shells = self._best_within(self.levels)
-        wide = torch.cat([shells[-1], shells[-1].new_zeros(1)])
-        shells.append(self._largest(wide))
-        distances = (*_SHELLS, *_BEYOND)
-        mine = self.is_original.numpy()
+        exists = torch.cat([self.is_original, self.is_original.new_zeros(1)]).to(torch.int32)
+        costs = _PlaneCosts(self) if metric == "d2" else _PointCosts(len(self.table))
+        mine, levels = self.is_original.numpy(), self.levels[:-1].numpy()
         there = np.zeros((blocks, INDICES))
-        for number, levels in enumerate(shells):
+        for number, found in enumerate(self._shells(self.levels)):
             # A threshold that a voxel does not pass costs the step to the next shell.
-            missed = self._histogram(levels.numpy()[mine], self.blocks[mine], blocks).cumsum(1)
-            there += (distances[number + 1] - distances[number]) * missed[:, :INDICES]
-        away = self._away().numpy()
-        levels = self.levels[:-1].numpy()
+            step = costs.there(number + 1) - costs.there(number)
+            missed = self._histogram(found.numpy()[mine], self.blocks[mine], blocks, step[mine])
+            there += missed.cumsum(1)[:, :INDICES]
+        away = np.zeros(len(levels))
+        for number, found in enumerate(self._shells(exists)):
+            away += (costs.back(number + 1) - costs.back(number)) * (found == 0).numpy()
         passed = self._histogram(levels, self.blocks, blocks, away)
         count = self._histogram(levels, self.blocks, blocks)
         return there, _at_least(passed), _at_least(count)
@@ -146,16 +151,10 @@ class _Surroundings:
         found = np.bincount(flat, weights, count * (INDICES + 1))
         return found.reshape(count, INDICES + 1).astype(np.float64)
 
-    def _away(self) -> Tensor:
-        """(m,) float64, squared distance of each voxel to the nearest original one."""
-        exists = torch.cat([self.is_original, self.is_original.new_zeros(1)]).to(torch.int32)
-        shells = self._best_within(exists)
-        shells.append(self._largest(torch.cat([shells[-1], shells[-1].new_zeros(1)])))
-        distances = (*_SHELLS, *_BEYOND)
-        away = torch.zeros(len(self.table), dtype=torch.float64)
-        for number, found in enumerate(shells):
-            away += (distances[number + 1] - distances[number]) * (found == 0)
-        return away
+    def _shells(self, values: Tensor) -> list[Tensor]:
+        """As `_best_within`, and among neighbours of neighbours."""
+        found = self._best_within(values)
+        return [*found, self._largest(torch.cat([found[-1], found[-1].new_zeros(1)]))]
 
     def _best_within(self, values: Tensor) -> list[Tensor]:
         """For each shell, (m,) the largest of `values` (m + 1,) at that distance or nearer."""
@@ -189,14 +188,79 @@ def _filled(blocks: Array) -> Array:
 
 def _table(voxels: Array) -> tuple[Tensor, Tensor]:
     """(row of each of `voxels` in their union, (m, 27) neighbours of the union)."""
-    from pcc_cli.tree.morton import spread
-
-    keys, rows = np.unique(spread(voxels), return_inverse=True)
-    first = np.empty(len(keys), dtype=np.int64)
-    first[rows] = np.arange(len(voxels))
-    union = voxels[first]
-    tree = octree.build(union, max(depth_of(union), 1))
+    order = morton_order(voxels)
+    placed = voxels[order]
+    first = np.ones(len(order), dtype=bool)
+    np.any(placed[1:] != placed[:-1], axis=1, out=first[1:])
+    rows = np.empty(len(order), dtype=np.int64)
+    rows[order] = np.cumsum(first) - 1
+    union = placed[first]
     level = neighbours.root()
-    for codes in tree.codes:
+    for codes in octree.build(union, max(depth_of(union), 1)).codes:
         level = neighbours.children(level, torch.from_numpy(codes))
     return torch.from_numpy(rows), level.table
+
+
+class _PointCosts:
+    """What it costs that the nearest voxel lies in a shell, to points: its squared distance."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def there(self, shell: int) -> Array:
+        """(m,) of each voxel of the union, seen from the original ones."""
+        return np.full(self._count, float((*_SHELLS, *_BEYOND)[shell]))
+
+    def back(self, shell: int) -> Array:
+        """(m,) seen from the kept ones."""
+        return self.there(shell)
+
+
+class _PlaneCosts:
+    """The same to planes: the squared distance along the normal of the original voxel.
+
+    In a shell, the mean over the voxels of the union that lie in it; without any, a third of the
+    squared distance, which it is for a normal of random direction.
+    """
+
+    def __init__(self, near: _Surroundings) -> None:
+        count = len(near.table)
+        normals = np.zeros((count + 1, 3))
+        normals[:-1] = _normals(near.table.numpy(), near.is_original.numpy())
+        known = np.append(near.is_original.numpy(), False)
+        offsets = np.array([(k // 9 - 1, k // 3 % 3 - 1, k % 3 - 1) for k in range(NEIGHBOURS)])
+        self._costs = []
+        for shell, distance in enumerate((*_SHELLS, *_BEYOND)):
+            there, back = np.zeros((2, count)), np.zeros((2, count))
+            for k in range(NEIGHBOURS) if shell < len(_SHELLS) else ():
+                if _squared(k) == distance:
+                    rows = near.table[:, k].numpy()
+                    there += (normals[:-1] @ offsets[k]) ** 2 * (rows < count), rows < count
+                    back += (normals[rows] @ offsets[k]) ** 2 * known[rows], known[rows]
+            self._costs.append([
+                np.where(n > 0, total / np.maximum(n, 1), distance / 3)
+                for total, n in (there, back)
+            ])  # fmt: skip
+
+    def there(self, shell: int) -> Array:
+        """(m,) of each voxel of the union, seen from the original ones."""
+        found: Array = self._costs[shell][0]
+        return found
+
+    def back(self, shell: int) -> Array:
+        """(m,) seen from the kept ones."""
+        found: Array = self._costs[shell][1]
+        return found
+
+
+def _normals(table: Array, is_original: Array) -> Array:
+    """(m, 3) unit: the direction in which the original voxels around each one vary least."""
+    known = np.append(is_original, False)[table].astype(np.float64)  # (m, 27)
+    offsets = np.array([(k // 9 - 1, k // 3 % 3 - 1, k % 3 - 1) for k in range(NEIGHBOURS)], float)
+    count = np.maximum(known.sum(1), 1)
+    mean = known @ offsets / count[:, None]
+    products = np.einsum("ki,kj->kij", offsets, offsets).reshape(NEIGHBOURS, 9)
+    spread = (known @ products / count[:, None]).reshape(-1, 3, 3)
+    spread -= np.einsum("ni,nj->nij", mean, mean)
+    normals: Array = np.linalg.eigh(spread)[1][:, :, 0]
+    return normals
