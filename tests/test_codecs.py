@@ -11,7 +11,8 @@ from pcc_cli.codecs.plain import Plain
 from pcc_cli.errors import FormatError, InputError, PccError, UnsupportedError
 
 EVERY = pytest.mark.parametrize("name", codecs.CODECS)
-MODELS = {"occupancy.1": tiny_models.OCCUPANCY}  # of codecs that need one
+# Of codecs that need one.
+MODELS = {"occupancy.1": tiny_models.OCCUPANCY, "deepcompress.1": tiny_models.DEEPCOMPRESS}
 
 
 @pytest.fixture(scope="module")

@@ -11,21 +11,42 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from pcc_cli.codecs.occupancy.model import export
-from pcc_cli.codecs.occupancy.network import NetworkConfig
+import pcc_cli.codecs.deepcompress.model
+import pcc_cli.codecs.occupancy.model
+from pcc_cli.codecs import deepcompress, occupancy
+from pcc_cli.codecs.deepcompress import priors
 from pcc_cli.nn.layers import FloatLayers
 
 OCCUPANCY = "occupancy-tiny"
+DEEPCOMPRESS = "deepcompress-tiny"
 
 
 def write(folder: Path) -> None:
     """Put every tiny model into `folder`, as PCC_MODELS wants it."""
-    config = NetworkConfig(channels=8, hidden=16, blocks=1)
+    _write(folder / OCCUPANCY, *_occupancy())
+    _write(folder / DEEPCOMPRESS, *_deepcompress())
+
+
+def _occupancy():
+    config = occupancy.network.NetworkConfig(channels=8, hidden=16, blocks=1)
+    return occupancy.model.export(config, _layers(config.layers()))
+
+
+def _deepcompress():
+    """All six entropy models."""
+    config = deepcompress.network.NetworkConfig(filters=(8, 8, 8), latents=8, hyper=8)
+    layers = _layers(deepcompress.model.shapes_of(config, priors.PRIORS))
+    gains = torch.linspace(0, 3, config.qualities)[:, None].expand(-1, 8)
+    return deepcompress.model.export(config, list(priors.PRIORS), layers, gains, gains)
+
+
+def _layers(shapes):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
-        layers = FloatLayers(config.layers(), frozenset())
-    about, tensors = export(config, layers)
-    target = folder / OCCUPANCY
+        return FloatLayers(shapes, frozenset())
+
+
+def _write(target: Path, about, tensors) -> None:
     target.mkdir(parents=True)
     (target / "config.json").write_text(json.dumps(about), "utf-8")
     save_file(tensors, target / "weights.safetensors")

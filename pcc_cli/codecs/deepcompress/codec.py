@@ -25,7 +25,7 @@ from pcc_cli.codecs.deepcompress.entropy import Part
 from pcc_cli.codecs.deepcompress.latents import QUALITY_MAX, Quantizer
 from pcc_cli.codecs.deepcompress.model import DeepCompressModel, load_model
 from pcc_cli.codecs.deepcompress.network import STAGES, Analysis
-from pcc_cli.codecs.deepcompress.walk import Walk
+from pcc_cli.codecs.deepcompress.walk import MAX_CELLS, Walk
 from pcc_cli.errors import FormatError, InputError
 from pcc_cli.fields import integer, member
 from pcc_cli.geometry import Shape, VoxelCloud
@@ -37,7 +37,7 @@ from pcc_cli.tree.neighbours import Level
 Array = np.ndarray[Any, Any]
 
 MAX_DEPTH = 32
-MAX_VOXELS = 1 << 21  # of one payload, before and after; larger clouds come in tiles
+MAX_VOXELS = MAX_CELLS  # of one payload, before and after; larger clouds come in tiles
 MARK_LIMIT = 1 << 30
 BLOCK_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 
@@ -190,9 +190,10 @@ class _Wanted:
 
 def _mark(odds: Tensor, count: int) -> int:
     """The threshold that about `count` of `odds` pass."""
-    place = max(odds.numel() - count + 1, 1)
-    found = int(odds.flatten().kthvalue(place).values)
-    return min(max(found, -MARK_LIMIT), MARK_LIMIT)
+    flat = odds.flatten()
+    found = int(flat.kthvalue(max(len(flat) - count + 1, 1)).values)
+    crowded = int((flat >= found).sum()) > MAX_CELLS  # many are equal
+    return min(max(found + crowded, -MARK_LIMIT), MARK_LIMIT)
 
 
 def _marks(meta: dict[str, Any]) -> list[int]:

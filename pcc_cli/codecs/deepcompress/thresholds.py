@@ -85,7 +85,7 @@ def choose(
     """
     near = _Surroundings.of(original, candidates, marks(base, np.arange(INDICES)))
     there, back, kept = near.sums(blocks, metric)
-    best, smallest = np.full(blocks, INDICES - 1), np.inf
+    best, smallest = np.full(blocks, MIDDLE), np.inf
     rows = np.arange(blocks)
     for weight in _WEIGHTS:
         chosen = (weight * there + (1 - weight) * back).argmin(1)

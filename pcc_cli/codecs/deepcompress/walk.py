@@ -12,10 +12,13 @@ from pcc_cli.codecs.deepcompress.latents import about_quality
 from pcc_cli.codecs.deepcompress.model import DeepCompressModel
 from pcc_cli.codecs.deepcompress.network import STAGES, Synthesis, codes_of
 from pcc_cli.codecs.deepcompress.thresholds import Candidates
+from pcc_cli.errors import FormatError
 from pcc_cli.tree import neighbours, octree
 from pcc_cli.tree.neighbours import Level
 
 Array = np.ndarray[Any, Any]
+
+MAX_CELLS = 1 << 21  # of a level, and voxels
 
 
 class Walk:
@@ -49,13 +52,15 @@ class Walk:
         return self._odds
 
     def descend(self, mark: int) -> None:
-        """To the children whose log odds are at least `mark`."""
+        """To the children whose log odds are at least `mark`; FormatError for none or too many."""
         kept = self._odds >= mark
         if self._stage == 0:  # these cells are occupied: each has a child
             # The first of the largest ones: which of them `argmax` finds is left open.
             places = torch.arange(8, device=kept.device)
             best = (self._odds.long() * 8 - places).argmax(1)
             kept |= places == best[:, None]
+        if not 0 < int(kept.sum()) <= MAX_CELLS:
+            raise FormatError(f"a threshold keeps no cells, or more than {MAX_CELLS}")
         self._level = neighbours.children(self._level, codes_of(kept))
         self.blocks = self.blocks[self._level.parents]
         self._stage += 1
@@ -75,4 +80,7 @@ class Walk:
         """(m, 3) int64, Morton order, those that pass the mark of their block."""
         chosen = torch.from_numpy(marks).to(self.blocks.device)[self.blocks]
         codes = codes_of(self._odds >= chosen[:, None])
+        count = int(octree.POPCOUNT[codes.cpu().numpy()].sum(dtype=np.int64))
+        if count > MAX_CELLS:
+            raise FormatError(f"the thresholds keep {count} voxels, more than {MAX_CELLS}")
         return octree.expand(self._level.cells.cpu().numpy(), codes.cpu().numpy())
