@@ -15,7 +15,7 @@ from pcc_cli.cli import options
 from pcc_cli.cli.console import Console, Progress
 from pcc_cli.errors import InputError, UnsupportedError
 from pcc_cli.locations import reason
-from pcc_cli.words import plural
+from pcc_cli.words import plural, size
 
 if TYPE_CHECKING:
     from pcc_cli.training.run import Settings, Stepped
@@ -97,7 +97,7 @@ def train(
             stepped=_reporter(console, progress, settings, _events(out, log)),
         )
     work = f"{plural(final.step, 'step')}, {final.seconds / 60:.1f} minutes"
-    console.say(f"{out / 'model'}: trained for {work}")
+    console.say(f"{out / 'model'}: trained for {work}, {_memory()}")
 
 
 def _chosen(
@@ -145,13 +145,25 @@ def _events(out: Path, log: LogChoice) -> Any:
     return SummaryWriter(str(out))
 
 
+def _memory() -> str:
+    """The most memory that was used so far: of the GPU where one is used, else of the process."""
+    import torch
+
+    if torch.cuda.is_initialized():
+        return f"{size(torch.cuda.max_memory_allocated())} of GPU memory"
+    import resource
+
+    return size(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10)
+
+
 def _reporter(console: Console, progress: Progress, settings: Settings, events: Any) -> Stepped:
     """What is said and written after a step."""
     said = time.monotonic()
 
     def report(state: Any, values: dict[str, float]) -> None:
         nonlocal said
-        label = f"step {state.step:,}, loss {values['loss']:.4f}"
+        pace = f"{state.seconds / max(state.step, 1):.2f} s a step"
+        label = f"step {state.step:,}, loss {values['loss']:.4f}, {pace}, {_memory()}"
         progress(state.fraction(settings.train), label)
         if time.monotonic() - said > LINE_SECONDS and not console.has_bars:
             said = time.monotonic()

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from pcc_cli.errors import DeviceError
 from pcc_cli.exact.attention import attend
+from pcc_cli.exact.normalization import normalize
 from pcc_cli.exact.quantize import IntegerLayer, accumulator_bound, check_bounds
 from pcc_cli.nn.layers import Neighbourhood, gathered, padded
 from pcc_cli.nn.quantizers import ACTIVATION_MAX, WEIGHT_MAX
@@ -219,10 +220,24 @@ class IntegerLayers:
         self._for_chunks(fill, len(x))
         return out.squeeze(1)
 
+    def normalize(self, name: str, x: Tensor, kind: str, inverse: bool) -> Tensor:
+        out = torch.empty_like(x)
+
+        def fill(rows: slice) -> None:
+            out[rows] = normalize(x[rows], self._layers[name], kind, inverse)
+
+        self._for_chunks(fill, len(x))
+        return out
+
     def attend(
-        self, query: Tensor, key: Tensor, value: Tensor, place: Tensor, table: Tensor,
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        place: Tensor,
+        table: Tensor,
         known: Tensor,
-    ) -> Tensor:  # fmt: skip
+    ) -> Tensor:
         out = torch.empty_like(value)
 
         def fill(rows: slice) -> None:

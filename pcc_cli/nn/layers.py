@@ -15,8 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from pcc_cli.nn.attention import attend
+from pcc_cli.nn.normalization import normalize
 from pcc_cli.nn.quantizers import ACTIVATION_MAX, ACTIVATION_STEP, rounded_weight
 
+NORMALIZATION = ".norm"  # how names of layers end that normalize
 BIT_VALUE = 64  # a bit that is set, in units of ACTIVATION_STEP
 _CHUNK = 8192  # rows whose gathered neighbourhood stays in the L2 cache
 
@@ -65,10 +67,18 @@ class Layers(Protocol):
     def logits(self, name: str, x: Tensor) -> Tensor:
         """(n, outputs) x W + b, which leave the network; (n,) of a single output."""
 
+    def normalize(self, name: str, x: Tensor, kind: str, inverse: bool) -> Tensor:
+        """(n, c), see `nn.normalization`."""
+
     def attend(
-        self, query: Tensor, key: Tensor, value: Tensor, place: Tensor, table: Tensor,
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        place: Tensor,
+        table: Tensor,
         known: Tensor,
-    ) -> Tensor:  # fmt: skip
+    ) -> Tensor:
         """(n, heads * v), see `nn.attention`."""
 
     def chunks(self, rows: int) -> Iterator[slice]:
@@ -79,8 +89,8 @@ class _Layer(torch.autograd.Function):
     """clamp(inputs @ weight + bias + skip), rounded to the activation grid on request.
 
     Works in chunks of rows and gathers the inputs again on the way back, so that no gathered matrix
-    is kept. Neighbour k of i is j exactly when the opposite neighbour of j is i: the gradient to the
-    features is a gather of the output's gradient with flipped, transposed weights. No scatter.
+    is kept. Neighbour k of i is j exactly when the opposite neighbour of j is i: the gradient to
+    the features is a gather of the output's gradient with flipped, transposed weights. No scatter.
     """
 
     @staticmethod
@@ -94,7 +104,7 @@ class _Layer(torch.autograd.Function):
         rounded: bool,
     ) -> Tensor:
         source = padded(x) if near and near.features else x
-        out = torch.empty(len(x), weight.shape[1], dtype=torch.bfloat16, device=x.device)
+        out = torch.empty(len(x), weight.shape[1], dtype=weight.dtype, device=x.device)
         for rows in _chunks(len(x)):
             y = bias + sum(a @ w for a, w in _products(source, weight, near, rows))
             if skip is not None:
@@ -159,20 +169,30 @@ class FloatLayers(nn.Module):
     """Trainable layers by name; see `Layers` for the operations.
 
     shapes : name -> (inputs, outputs)
-    residual : names of layers that add a skip; they start at zero so that the network starts as
+    residual : names of layers that add a skip; they start small so that the network starts as
         a shallow one
+    dtype : of products and activations; weights are float32
     """
 
-    def __init__(self, shapes: dict[str, tuple[int, int]], residual: frozenset[str]) -> None:
+    def __init__(
+        self,
+        shapes: dict[str, tuple[int, int]],
+        residual: frozenset[str],
+        dtype: torch.dtype = torch.bfloat16,
+    ) -> None:
         super().__init__()
-        self.quantized = False
+        self.quantized, self.dtype = False, dtype
         self.weights = nn.ParameterDict()
         self.biases = nn.ParameterDict()
         for name, (inputs, outputs) in shapes.items():
             scale = (0.3 if name in residual else 1.0) * (2 / inputs) ** 0.5
             key = name.replace(".", "_")
-            self.weights[key] = nn.Parameter(torch.randn(inputs, outputs) * scale)
-            self.biases[key] = nn.Parameter(torch.zeros(outputs))
+            if name.endswith(NORMALIZATION):
+                self.weights[key] = nn.Parameter(0.1 * torch.eye(inputs))
+                self.biases[key] = nn.Parameter(torch.ones(outputs))
+            else:
+                self.weights[key] = nn.Parameter(torch.randn(inputs, outputs) * scale)
+                self.biases[key] = nn.Parameter(torch.zeros(outputs))
 
     def weight_and_bias(self, name: str) -> tuple[Tensor, Tensor]:
         """The float32 parameters of layer `name`: (inputs, outputs) and (outputs,)."""
@@ -183,10 +203,10 @@ class FloatLayers(nn.Module):
         weight, bias = self.weight_and_bias(name)
         if self.quantized:
             weight = rounded_weight(weight)
-        return weight.to(torch.bfloat16), bias
+        return weight.to(self.dtype), bias
 
     def constant(self, values: Tensor) -> Tensor:
-        return values.to(torch.bfloat16) * ACTIVATION_STEP
+        return values.to(self.dtype) * ACTIVATION_STEP
 
     def apply_layer(
         self,
@@ -203,10 +223,19 @@ class FloatLayers(nn.Module):
         weight, bias = self._parameters_of(name)
         return ((x @ weight).float() + bias).squeeze(1)
 
+    def normalize(self, name: str, x: Tensor, kind: str, inverse: bool) -> Tensor:
+        gamma, beta = self.weight_and_bias(name)
+        return normalize(x, gamma, beta, kind, inverse, self.quantized)
+
     def attend(
-        self, query: Tensor, key: Tensor, value: Tensor, place: Tensor, table: Tensor,
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        place: Tensor,
+        table: Tensor,
         known: Tensor,
-    ) -> Tensor:  # fmt: skip
+    ) -> Tensor:
         return attend(query, key, value, place, table, known, self.quantized)
 
     def chunks(self, rows: int) -> Iterator[slice]:

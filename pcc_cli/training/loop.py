@@ -9,6 +9,7 @@ constant phase. Under torchrun every process draws its own clouds and the gradie
 from __future__ import annotations
 
 import csv
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from torch import Tensor
 from pcc_cli.parallel.distributed import ALONE, Workers
 from pcc_cli.training import checkpoint
 
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,16 @@ class TrainConfig:
     clip: float = 1.0  # norm of the gradient
     save_minutes: float = 3.0
     evaluate_minutes: float = 15.0
+    patience: int = 0  # evaluations without a better score that end the run; 0: none do
     seed: int = 0
 
 
 class Task(Protocol):
-    """What is trained."""
+    """What is trained.
+
+    A parameter with an attribute `rate_factor` learns at so many times the rate. The score of an
+    evaluation is its entry "score", or the mean of all; less is better.
+    """
 
     layers: Any  # a module with the switch `quantized`
     step: int  # number of the step, set before each
@@ -59,8 +65,10 @@ class Progress:
 
     step: int = 0
     seconds: float = 0.0
+    ended: bool = False  # early, because scores grew no better
 
     def fraction(self, config: TrainConfig) -> float:
+        """The part of the budget that is spent."""
         by_time = self.seconds / (60 * config.minutes) if config.minutes else 0.0
         return min(1.0, max(self.step / config.steps, by_time))
 
@@ -88,7 +96,7 @@ def train(
 
     Whatever ends a run early, Ctrl-C included, leaves a checkpoint of its last step.
     """
-    optimizer = torch.optim.Adam(task.layers.parameters(), lr=config.rate, betas=(0.9, 0.99))
+    optimizer = _optimizer(task, config)
     progress = Progress()
     path = out / CHECKPOINT
     if resume and path.exists():
@@ -103,8 +111,18 @@ def train(
         for values in _steps(task, config, workers, optimizer, progress):
             writer.stepped(config, values)
             report(progress, values)
-        writer.log.write(progress, task.evaluate())
+        writer.evaluate(config)
+        writer.keep_best(config)
     return progress
+
+
+def _optimizer(task: Task, config: TrainConfig) -> torch.optim.Optimizer:
+    """Adam, in a group of its own for each factor of the rate."""
+    groups: dict[float, list[torch.nn.Parameter]] = {}
+    for parameter in task.layers.parameters():
+        groups.setdefault(getattr(parameter, "rate_factor", 1.0), []).append(parameter)
+    listed = [{"params": part, "factor": factor} for factor, part in groups.items()]
+    return torch.optim.Adam(listed, lr=config.rate, betas=(0.9, 0.99))
 
 
 def _steps(
@@ -115,7 +133,7 @@ def _steps(
     progress: Progress,
 ) -> Iterator[dict[str, float]]:
     """Steps until the budget is spent, each with its values for the log."""
-    while progress.fraction(config) < 1:
+    while progress.fraction(config) < 1 and not workers.agree(float(progress.ended)):
         began = time.monotonic()
         values = _step(task, optimizer, config, workers, progress)
         progress.step += 1
@@ -145,7 +163,7 @@ def _step(
     norm = torch.nn.utils.clip_grad_norm_(parameters, config.clip)
     rate = learning_rate(config, progress)
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["factor"]
     optimizer.step()
     return {"loss": float(loss.detach()), **values, "norm": float(norm), "rate": rate}
 
@@ -159,6 +177,7 @@ class _Writer:
         self.path, self.task, self.optimizer, self.progress = path, task, optimizer, progress
         self.log = _Log(path.with_name("log.csv"))
         self._saved = self._evaluated = time.monotonic()
+        self._best, self._worse = math.inf, 0
 
     def __enter__(self) -> _Writer:
         return self
@@ -175,13 +194,32 @@ class _Writer:
             self._saved = now
             self.save()
         if now - self._evaluated > 60 * config.evaluate_minutes:
-            self.log.write(self.progress, self.task.evaluate())
+            self.evaluate(config)
             self._evaluated = time.monotonic()
 
-    def save(self) -> None:
-        """Writes the checkpoint."""
+    def evaluate(self, config: TrainConfig) -> None:
+        """Logs the scores; with patience, keeps the best weights and ends what grows no better."""
+        scores = self.task.evaluate()
+        self.log.write(self.progress, scores)
+        if not config.patience or not scores:
+            return
+        score = scores.get("score", sum(scores.values()) / len(scores))
+        self._worse = 0 if score < self._best else self._worse + 1
+        if not self._worse:
+            self._best = score
+            self.save(self.path.with_name(BEST))
+        self.progress.ended = self._worse >= config.patience
+
+    def keep_best(self, config: TrainConfig) -> None:
+        """Goes back to the best weights, when the last ones are others."""
+        best = self.path.with_name(BEST)
+        if config.patience and self._worse and best.exists():
+            checkpoint.load_weights(best, self.task.layers)
+
+    def save(self, path: Path | None = None) -> None:
+        """Writes the checkpoint, or another one."""
         state = {"step": self.progress.step, "seconds": self.progress.seconds}
-        checkpoint.save(self.path, self.task.layers, self.optimizer, state)
+        checkpoint.save(path or self.path, self.task.layers, self.optimizer, state)
 
 
 class _Log:

@@ -41,6 +41,8 @@ def about_quality(quality: int) -> Tensor:
 def log_gains_at(table: Tensor, quality: int) -> Tensor:
     """(c,) int64: the logarithms of the gains at `quality`, from `table` (qualities, c)."""
     wide = table.long()
+    if len(wide) == 1:
+        return wide[0]
     below, part = divmod((quality - 1) * (len(wide) - 1), QUALITY_MAX - 1)
     if not part:
         return wide[below]

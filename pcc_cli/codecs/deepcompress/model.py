@@ -17,9 +17,10 @@ from pcc_cli.codecs.deepcompress.network import NetworkConfig, Shapes, is_logit
 from pcc_cli.codecs.deepcompress.priors.base import Prior
 from pcc_cli.errors import InputError, ModelError
 from pcc_cli.exact.layers import IntegerLayers
+from pcc_cli.exact.normalization import quantize_normalization
 from pcc_cli.exact.quantize import IntegerLayer, quantize_layer
 from pcc_cli.exact.storage import from_tensors, to_tensors
-from pcc_cli.nn.layers import FloatLayers
+from pcc_cli.nn.layers import NORMALIZATION, FloatLayers
 
 ARCHITECTURE = "deepcompress-network.1"
 GAINS = {"gains/latents": "latents", "gains/hyper": "hyper"}  # tensor -> channels in the config
@@ -50,10 +51,14 @@ def shapes_of(config: NetworkConfig, entropy_models: Iterable[str]) -> Shapes:
     return shapes
 
 
-def integer_layers(shapes: Iterable[str], layers: FloatLayers) -> dict[str, IntegerLayer]:
+def integer_layers(
+    shapes: Iterable[str], layers: FloatLayers, activation: str
+) -> dict[str, IntegerLayer]:
     """The integer twin of trained float layers. Raises ModelError when a bound does not hold."""
     return {
-        name: quantize_layer(*layers.weight_and_bias(name), is_logit=is_logit(name))
+        name: quantize_normalization(*layers.weight_and_bias(name), activation)
+        if name.endswith(NORMALIZATION)
+        else quantize_layer(*layers.weight_and_bias(name), is_logit=is_logit(name))
         for name in shapes
     }
 
@@ -71,7 +76,9 @@ def export(
         "network": asdict(config),
         "entropy_models": entropy_models,
     }
-    tensors = to_tensors(integer_layers(shapes_of(config, entropy_models), layers))
+    tensors = to_tensors(
+        integer_layers(shapes_of(config, entropy_models), layers, config.activation)
+    )
     for name, gains in zip(GAINS, (latent_gains, hyper_gains), strict=True):
         limited = (gains.detach() * UNIT).round().clamp(-LOG_GAIN_LIMIT, LOG_GAIN_LIMIT)
         tensors[name] = limited.to(torch.int32).cpu()

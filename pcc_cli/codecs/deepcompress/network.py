@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from pcc_cli.errors import InputError
-from pcc_cli.nn.layers import Layers, Neighbourhood
+from pcc_cli.nn.layers import NORMALIZATION, Layers, Neighbourhood
 from pcc_cli.tree.neighbours import Level
 
 STAGES = 3  # of the transforms, each with stride 2
@@ -49,7 +49,7 @@ class NetworkConfig:
     hyper: int = 8  # channels of the hyper-latents; a multiple of 8
     blocks: int = 1  # residual blocks after each stage
     conv_type: str = "full"  # or "separable": 3 x 1 x 1, then 1 x 3 x 3
-    activation: str = "relu"  # or "gdn", "cenic_gdn": normalisation in the analysis
+    activation: str = "relu"  # or "gdn", "cenic_gdn": then normalization after each stage, too
     qualities: int = 6  # trained gain vectors; those between are interpolated
 
     def __post_init__(self) -> None:
@@ -63,8 +63,8 @@ class NetworkConfig:
             raise InputError(f"conv_type is one of {', '.join(CONVOLUTIONS)}: {self.conv_type}")
         if self.activation not in ACTIVATIONS:
             raise InputError(f"activation is one of {', '.join(ACTIVATIONS)}: {self.activation}")
-        if self.blocks < 0 or self.qualities < 2:
-            raise InputError("a network has 0 blocks or more and 2 qualities or more")
+        if self.blocks < 0 or self.qualities < 1:
+            raise InputError("a network has 0 blocks or more and a quality or more")
 
     def layers(self) -> Shapes:
         """(inputs, outputs) of each layer of analysis, synthesis and hyper-analysis."""
@@ -80,6 +80,8 @@ class NetworkConfig:
         shapes |= {"s1.split": (f2, 8 * f1)} | self._blocks("s1", f1)
         for stage, width in ((3, f3), (2, f2), (1, f1)):
             shapes |= {f"s{stage}.hidden": (width, width), f"s{stage}.out": (width, 8)}
+            if self.activation != "relu":
+                shapes |= {f"{part}{stage}{NORMALIZATION}": (width, width) for part in "as"}
         return shapes
 
     def _convolution(self, name: str, inputs: int, outputs: int) -> Shapes:
@@ -127,6 +129,11 @@ class Transform:
         return self.layers.apply_layer(f"{name}.plane", x, _near(plane), skip)
 
     def blocks(self, stage: str, x: Tensor, level: Level) -> Tensor:
+        """The rest of a stage: normalization, inverse in the synthesis, and residual blocks."""
+        kind = self.config.activation
+        if kind != "relu":
+            inverse = stage.startswith("s")
+            x = self.layers.normalize(stage + NORMALIZATION, x, kind, inverse)
         for block in range(self.config.blocks):
             inner = self.convolution(f"{stage}.block{block}.first", x, level)
             x = self.convolution(f"{stage}.block{block}.second", inner, level, skip=x)
@@ -175,8 +182,9 @@ class Analysis(Transform):
         x = self.blocks("a2", x, middle)
         x = self.layers.apply_layer("a3.join", joined(x, middle, len(coarse)))
         x = self.blocks("a3", x, coarse)
+        # Latents see the occupancy of their cell as it is, too: 512 voxels, 64 cells of 2^3.
         pattern = joined(bits, fine, len(middle))
-        exists = (pattern.view(len(middle), 8, 8).amax(2))
+        exists = pattern.view(len(middle), 8, 8).amax(2)
         direct = [joined(part, middle, len(coarse)) for part in (pattern, exists)]
         return self.layers.logits("a.out", torch.cat([x, *direct], dim=1)), x
 

@@ -35,6 +35,7 @@ from pcc_cli.codecs.deepcompress.network import (
     is_residual,
 )
 from pcc_cli.codecs.deepcompress.priors.base import Prior
+from pcc_cli.errors import InputError
 from pcc_cli.nn.layers import FloatLayers
 from pcc_cli.nn.quantizers import ACTIVATION_MAX, ACTIVATION_STEP, round_through
 from pcc_cli.training import checkpoint
@@ -66,6 +67,9 @@ class DeepCompressRecipe:
     rate_from: int = 1000  # steps in which latents cost nothing, until the synthesis knows them
     rate_warmup: int = 2000  # steps after those in which their price rises
     gamma: float = 0.0  # focal loss: how much less what is certain counts
+    augment: bool = True  # whether clouds are turned and moved
+    mixed_precision: bool = True  # bfloat16 products; else float32
+    entropy_rate: float = 1.0  # rate of the entropy models, in units of that of the transforms
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,9 @@ class DeepCompressNetwork(nn.Module):
     log_gains, hyper_gains : (qualities, channels), log2; one step of quantization is 2**-gain
     """
 
-    def __init__(self, config: NetworkConfig, entropy_models: Sequence[str]) -> None:
+    def __init__(
+        self, config: NetworkConfig, entropy_models: Sequence[str], mixed_precision: bool = True
+    ) -> None:
         super().__init__()
         self.config = config
         self.priors = [priors.get(name) for name in entropy_models]
@@ -106,10 +112,16 @@ class DeepCompressNetwork(nn.Module):
             shapes |= prior.shapes(config)
         loud = {"a.out", "h.out"}  # latents that hardly differ would be rounded to nothing
         quiet = {name for name in shapes if is_residual(name) or is_logit(name)} - loud
-        self.layers = FloatLayers(shapes, frozenset(quiet))
+        dtype = torch.bfloat16 if mixed_precision else torch.float32
+        self.layers = FloatLayers(shapes, frozenset(quiet), dtype)
         rows = torch.linspace(0.0, 2.5, config.qualities)[:, None]
         self.log_gains = nn.Parameter(rows.repeat(1, config.latents))
         self.hyper_gains = nn.Parameter(0.5 * rows.repeat(1, config.hyper))
+
+    def is_of_prior(self, parameter: str) -> bool:
+        """Whether the parameter with this name belongs to an entropy model."""
+        own = tuple(f"{prior.name}_" for prior in self.priors)
+        return parameter.rpartition(".")[2].startswith(own)
 
     @property
     def quantized(self) -> bool:
@@ -123,14 +135,14 @@ class DeepCompressNetwork(nn.Module):
         """(EXTRA,) the activations that say which quality it is."""
         values = torch.zeros(EXTRA, dtype=torch.long, device=self.log_gains.device)
         values[0] = 64
-        values[1] = quality_activation(quality / (self.config.qualities - 1))
+        values[1] = quality_activation(quality / max(self.config.qualities - 1, 1))
         return self.layers.constant(values)
 
 
 def activations(values: Tensor) -> Tensor:
     """Latents as layer inputs: 0 is in the middle."""
     shifted = (values / ACTIVATION_STEP + 64).clamp(1, ACTIVATION_MAX)
-    return (round_through(shifted) * ACTIVATION_STEP).to(torch.bfloat16)
+    return round_through(shifted) * ACTIVATION_STEP
 
 
 def gaussian_bits(values: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
@@ -170,7 +182,12 @@ class Quantized:
 
     @classmethod
     def of(
-        cls, latents: Tensor, log_gain: Tensor, noisy: bool, pull: float = 1.0
+        cls,
+        latents: Tensor,
+        log_gain: Tensor,
+        noisy: bool,
+        pull: float,
+        dtype: torch.dtype,
     ) -> Quantized:
         """pull : how much of the gradient of the rate reaches the latents"""
         gain = torch.exp2(log_gain)
@@ -181,7 +198,7 @@ class Quantized:
             x.detach() + pull * (x - x.detach()) for x in (scaled, log_gain)
         )
         values = pulled + torch.rand_like(scaled) - 0.5 if noisy else rounded
-        return cls(values, activations(rounded / gain), pulled_gain)
+        return cls(values, activations(rounded / gain).to(dtype), pulled_gain)
 
     def bits(
         self, prediction: Tensor, rows: Any = slice(None), channels: slice = slice(None)
@@ -204,13 +221,23 @@ class DeepCompressTask:
         dev: Sequence[Sample],
         device: torch.device,
     ) -> None:
+        if len(recipe.worth) != config.qualities or len(recipe.level_weights) != STAGES:
+            raise InputError(
+                f"worth needs a number for each of {config.qualities} qualities, "
+                f"level_weights for each of {STAGES} levels"
+            )
         self.config, self.recipe, self.device = config, recipe, device
         self.train = [sample for sample in train if sample.domain in SHARES]
         self.dev = dev
         domains = [sample.domain for sample in self.train]
         weights = np.array([SHARES[domain] / domains.count(domain) for domain in domains])
         self.chances = weights / weights.sum()
-        self.layers = DeepCompressNetwork(config, recipe.entropy_models).to(device)
+        self.layers = DeepCompressNetwork(
+            config, recipe.entropy_models, recipe.mixed_precision
+        ).to(device)
+        for name, parameter in self.layers.named_parameters():
+            if self.layers.is_of_prior(name):
+                parameter.rate_factor = recipe.entropy_rate  # type: ignore[attr-defined]
         self.step = 0
         self.keeps_transforms = bool(recipe.transforms)
         if self.keeps_transforms:
@@ -220,7 +247,9 @@ class DeepCompressTask:
         """The loss of one random training cloud at one random quality."""
         torch.manual_seed(int(rng.integers(1 << 31)))  # of the noise
         sample = self.train[int(rng.choice(len(self.train), p=self.chances))]
-        voxels = augmented(sample.voxels(), self.recipe, rng)
+        voxels = sample.voxels()
+        if self.recipe.augment:
+            voxels = augmented(voxels, self.recipe, rng)
         seen = sight(voxels, self.device)
         quality = int(rng.integers(self.config.qualities))
         if self.keeps_transforms:
@@ -252,12 +281,13 @@ class DeepCompressTask:
         analysis = Analysis(self.config, network.layers)
         latents, features = analysis.latents(seen.levels[1:], seen.codes[-1])
         hyper = analysis.hyper_latents(features, seen.levels[1], len(seen.levels[0]))
+        dtype = network.layers.dtype
         # At first latents tell the synthesis nothing that would be worth its bits.
         begun = (self.step - self.recipe.rate_from) / max(self.recipe.rate_warmup, 1)
         pull = min(max(begun, 0.0), 1.0)
         return (
-            Quantized.of(latents, network.log_gains[quality], noisy, pull),
-            Quantized.of(hyper, network.hyper_gains[quality], noisy, pull),
+            Quantized.of(latents, network.log_gains[quality], noisy, pull, dtype),
+            Quantized.of(hyper, network.hyper_gains[quality], noisy, pull, dtype),
         )
 
     def _parts(self, seen: Sight, quality: int, noisy: bool) -> tuple[Tensor, Tensor, Tensor]:
@@ -324,16 +354,22 @@ class DeepCompressTask:
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
-        """Distortion and rate, in bits per voxel, of every dev cloud at the trained qualities."""
-        scores = {}
+        """Distortion and rate, in bits per voxel, of every dev cloud at the trained qualities.
+
+        Its "score" is the mean loss.
+        """
+        scores, losses = {}, []
         for sample in self.dev:
             voxels = sample.voxels()
             seen = sight(voxels[morton_order(voxels)], self.device)
             for quality in range(self.config.qualities):
                 distortion, *rates = self._parts(seen, quality, noisy=False)
                 scores[f"{sample.name}, distortion{quality}"] = float(distortion) / seen.voxels
-                scores[f"{sample.name}, bpp{quality}"] = float(sum(rates)) / seen.voxels
-        return scores
+                rate = float(torch.stack(rates).sum())
+                scores[f"{sample.name}, bpp{quality}"] = rate / seen.voxels
+                loss = float(distortion) + rate / self.recipe.worth[quality]
+                losses.append(loss / seen.voxels)
+        return {**scores, "score": sum(losses) / len(losses)} if losses else {}
 
 
 def _take_transforms(network: DeepCompressNetwork, run: Path) -> None:
@@ -342,12 +378,11 @@ def _take_transforms(network: DeepCompressNetwork, run: Path) -> None:
     source = DeepCompressNetwork(network.config, described["recipe"]["entropy_models"])
     checkpoint.load_weights(run / CHECKPOINT, source)
     known = dict(source.named_parameters())
-    own = tuple(f"{prior.name}_" for prior in network.priors)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if name in known:
                 parameter.copy_(known[name])
-            if not name.rpartition(".")[2].startswith(own):
+            if not network.is_of_prior(name):
                 parameter.requires_grad_(False)
 
 

@@ -74,7 +74,7 @@ def tree_bits(
 ) -> list[tuple[Tensor, int]]:
     """Per level: (bits, a scalar with gradient; number of nodes)."""
     level = neighbours.root(device)
-    state = torch.zeros(1, config.channels, dtype=torch.bfloat16, device=device)
+    state = torch.zeros(1, config.channels, dtype=layers.dtype, device=device)
     parent_codes = torch.tensor([255], dtype=torch.uint8, device=device)
     bits = []
     for depth, level_codes in enumerate(tree.codes):
