@@ -92,32 +92,41 @@ class DeepCompress:
 
     def _encoded(self, tree: octree.Octree, device: torch.device, progress: Progress) -> Payload:
         model = load_model(self.model, None, self.entropy_model, device)
-        exact = tree.depth - STAGES
+        plan = plan_for(self.quality)
         progress(0.0, "coarse cells")
-        occupancy, levels = coarse.encode(tree.codes[:exact], device)
+        exact = coarse.Encoder(tree.codes)
+        levels = exact.upper(tree.depth - STAGES, MAX_CELLS, device)
         progress(0.2, "latents")
-        latents = _Wanted.of(model, self.quality, tree, levels)
-        stream, coded = entropy.encode(model, self.quality, *levels, latents.steps)
-        progress(0.6, "thresholds")
-        walk = Walk(model, self.quality, levels[1], coded.inputs, self.block_size)
-        counts = [int(octree.POPCOUNT[codes].sum(dtype=np.int64)) for codes in tree.codes[exact:]]
-        marks = [_mark(walk.log_odds(), counts[0])]
-        for count in counts[1:]:
-            walk.descend(marks[-1])
-            marks.append(_mark(walk.log_odds(), count))
-        voxels = octree.voxels_of(tree)
+        latents = _Wanted.of(model, plan.gain, tree, levels)
+        stream, coded = entropy.encode(model, plan.gain, *levels, latents.steps)
+        progress(0.4, "synthesis")
+        walk = Walk(model, plan.gain, levels[1], coded.inputs, self.block_size)
+        counts = [int(octree.POPCOUNT[c].sum(dtype=np.int64)) for c in tree.codes[-STAGES:]]
+        marks = []
+        for stage, count in enumerate(counts[:-1]):
+            odds = walk.log_odds()
+            if stage < plan.exact:
+                walk.follow(exact.next(odds, MAX_CELLS).to(device))
+            else:
+                marks.append(_mark(odds, count))
+                walk.descend(marks[-1])
+        marks.append(_mark(walk.log_odds(), counts[-1]))
+        progress(0.7, "thresholds")
         chosen = thresholds.choose(
-            voxels, walk.candidates(), marks[-1], walk.block_count, MAX_VOXELS, self.metric
-        )
+            octree.voxels_of(tree), walk.candidates(), marks[-1], walk.block_count, MAX_VOXELS,
+            self.metric,
+        )  # fmt: skip
         meta = {
             "cells": len(levels[1]),
-            "quality": self.quality,
+            "gain": plan.gain,
+            "exact": plan.exact,
             "entropy_model": model.prior.name,
             "block_size": self.block_size,
             "marks": marks,
             "model": {"id": model.id, "sha256": model.sha256},
         }
-        return Payload(meta, {"OCCU": occupancy, "LATE": stream, "THRE": thresholds.pack(chosen)})
+        streams = {"OCCU": exact.finish(), "LATE": stream, "THRE": thresholds.pack(chosen)}
+        return Payload(meta, streams)
 
     def decode(self, payload: Payload) -> VoxelCloud:
         """The VoxelCloud of a payload, in Morton order.
@@ -132,25 +141,53 @@ class DeepCompress:
 def _decoded(payload: Payload, device: torch.device) -> VoxelCloud:
     meta = payload.meta
     recorded, name = member(meta, "model", dict), member(meta, "entropy_model", str)
-    quality = integer(meta, "quality", 1, QUALITY_MAX)
+    gain, refined = integer(meta, "gain", 1, QUALITY_MAX), integer(meta, "exact", 0, STAGES - 1)
     block_size = integer(meta, "block_size", BLOCK_SIZES[0], BLOCK_SIZES[-1])
     if block_size not in BLOCK_SIZES:
         raise FormatError(f"there are no blocks of {block_size} voxels")
     depth = integer(meta, "depth", STAGES + 1, MAX_DEPTH)
-    base, marks = _base(meta, depth), _marks(meta)
-    model = load_model(
-        member(recorded, "id", str), member(recorded, "sha256", str), name, device
-    )
-    cells = integer(meta, "cells", 1, MAX_VOXELS)
-    levels = coarse.decode(payload.stream("OCCU"), depth - STAGES, cells, device)
-    coded = entropy.decode(model, quality, *levels, payload.stream("LATE"))
-    walk = Walk(model, quality, levels[1], coded.inputs, block_size)
+    cells = integer(meta, "cells", 1, MAX_CELLS)
+    base, marks = _base(meta, depth), _marks(meta, STAGES - refined)
+    model = load_model(member(recorded, "id", str), member(recorded, "sha256", str), name, device)
+    exact = coarse.Decoder(payload.stream("OCCU"))
+    levels = exact.upper(depth - STAGES, cells, device)
+    if len(levels[1]) != cells:
+        raise FormatError(f"the tree has {len(levels[1])} cells, its header says {cells}")
+    coded = entropy.decode(model, gain, *levels, payload.stream("LATE"))
+    walk = Walk(model, gain, levels[1], coded.inputs, block_size)
+    for _ in range(refined):
+        walk.follow(exact.next(walk.log_odds(), MAX_CELLS).to(device))
+    exact.finish()
     for mark in marks[:-1]:
         walk.log_odds()
         walk.descend(mark)
     walk.log_odds()
     indices = thresholds.unpack(payload.stream("THRE"), walk.block_count)
     return VoxelCloud(walk.voxels(thresholds.marks(marks[-1], indices)) + base)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a quality means.
+
+    exact : levels below the cells with latents that are stored exactly, too: 0, 1 or 2
+    gain : 1 .. 100, how finely latents are quantized
+    """
+
+    exact: int
+    gain: int
+
+
+def plan_for(quality: int) -> Plan:
+    """The plan for a quality 1 .. 100."""
+    exact = sum(quality >= first for first in _EXACT_FROM)
+    low, high = (1, *_EXACT_FROM, QUALITY_MAX + 1)[exact : exact + 2]
+    first, last = _GAINS[exact]
+    return Plan(exact, first + (last - first) * (quality - low) // max(high - 1 - low, 1))
+
+
+_EXACT_FROM = 41, 71  # qualities from which one and two levels are exact
+_GAINS = (1, 100), (1, 100), (1, 100)  # from the first to the last quality of each
 
 
 @dataclass(frozen=True)
@@ -164,7 +201,7 @@ class _Wanted:
     def of(
         cls,
         model: DeepCompressModel,
-        quality: int,
+        gain: int,
         tree: octree.Octree,
         coarsest: tuple[Level, Level],
     ) -> _Wanted:
@@ -177,8 +214,8 @@ class _Wanted:
         latents, features = analysis.latents(levels, codes[-1])
         hyper = analysis.hyper_latents(features, level, len(parents))
         return cls(
-            Quantizer.at(model.latent_gains, quality).quantized(latents),
-            Quantizer.at(model.hyper_gains, quality).quantized(hyper),
+            Quantizer.at(model.latent_gains, gain).quantized(latents),
+            Quantizer.at(model.hyper_gains, gain).quantized(hyper),
         )
 
     def steps(self, part: Part) -> Array:
@@ -196,10 +233,10 @@ def _mark(odds: Tensor, count: int) -> int:
     return min(max(found + crowded, -MARK_LIMIT), MARK_LIMIT)
 
 
-def _marks(meta: dict[str, Any]) -> list[int]:
+def _marks(meta: dict[str, Any], count: int) -> list[int]:
     values = member(meta, "marks", list)
-    if len(values) != STAGES:
-        raise FormatError(f"there are {STAGES} marks, not {len(values)}")
+    if len(values) != count:
+        raise FormatError(f"there are {count} marks, not {len(values)}")
     named = {f"mark {stage}": value for stage, value in enumerate(values)}
     return [integer(named, name, -MARK_LIMIT, MARK_LIMIT) for name in named]
 

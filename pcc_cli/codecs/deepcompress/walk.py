@@ -22,7 +22,7 @@ MAX_CELLS = 1 << 21  # of a level, and voxels
 
 
 class Walk:
-    """Encoder and decoder call `log_odds`, `descend` by a mark, and so on; at last, `voxels`.
+    """Encoder and decoder call `log_odds`, then `descend` or `follow`, and so on; then `voxels`.
 
     blocks : (n,) int64, the block of each cell of the level; block_count : how many there are
     """
@@ -61,7 +61,11 @@ class Walk:
             kept |= places == best[:, None]
         if not 0 < int(kept.sum()) <= MAX_CELLS:
             raise FormatError(f"a threshold keeps no cells, or more than {MAX_CELLS}")
-        self._level = neighbours.children(self._level, codes_of(kept))
+        self.follow(codes_of(kept))
+
+    def follow(self, codes: Tensor) -> None:
+        """To the children of which `codes` (n,) says that they are there."""
+        self._level = neighbours.children(self._level, codes)
         self.blocks = self.blocks[self._level.parents]
         self._stage += 1
         self._synthesis.descend(self._level)
