@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from enum import Enum
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +20,7 @@ from pcc_cli.locations import reason
 from pcc_cli.words import plural, size
 
 if TYPE_CHECKING:
+    from pcc_cli.training.original import Original
     from pcc_cli.training.run import Settings, Stepped
 
 LINE_SECONDS = 60.0  # between lines where there is no progress bar
@@ -32,8 +35,9 @@ class LogChoice(str, Enum):
 
 def train(
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the run; made if missing.")
-    ],
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Folder of the run; made if missing."),
+    ] = None,
     data: Annotated[
         list[Path] | None,
         typer.Option(
@@ -47,7 +51,7 @@ def train(
     codec: Annotated[
         str | None, typer.Option(metavar="ID", help="Codec to train.  [default: occupancy]")
     ] = None,
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings, as TOML.")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings: TOML, or YAML of DeepCompress.")] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Most steps to train.")
     ] = None,
@@ -55,6 +59,9 @@ def train(
         float | None, typer.Option(min=0, metavar="N", help="Most minutes to train.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    tune: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Try N settings, tell the best ones.")
+    ] = None,
     device: options.Device = options.DeviceChoice.auto,
     threads: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Threads on a CPU.")
@@ -65,7 +72,7 @@ def train(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Train the network of a codec.
+    """Train the networks of a codec.
 
     The run lives in --out: its settings, its training set, its checkpoint, its log and, when it
     is done, the model. Stop it at any time, and go on with --resume, also with a larger --steps
@@ -73,8 +80,9 @@ def train(
     what was trained.
 
     \b
-    Example:
+    Examples:
       pcc train --data meshes/ --data clouds/ --out runs/first --minutes 60
+      pcc train --codec deepcompress --data data/train --dev data/dev --out runs/deep --minutes 60
     """
     import torch
 
@@ -83,27 +91,61 @@ def train(
     console = Console(quiet=quiet, debug=debug)
     if threads:
         torch.set_num_threads(threads)
+    given = _given(config, codec)
+    out = out or given.out
+    if out is None:
+        raise typer.BadParameter("name the folder of the run", param_hint="--out")
     settings = run.load_settings(out) if resume else run.Settings()
-    settings = _chosen(settings, config, codec, steps, minutes)
+    settings = _chosen(settings, config, codec, given.settings, steps, minutes)
     with console.progress("pcc train") as progress:
-        final = run.start(
-            settings,
-            data or [],
-            out,
-            dev=dev or [],
+        start = partial(
+            run.start,
+            data=data or given.data,
+            dev=dev or given.dev,
             resume=resume,
             device=device.value,
             packed=lambda done, total: progress(done / total, f"sample {done} of {total}"),
-            stepped=_reporter(console, progress, settings, _events(out, log)),
         )
+        if tune is not None:
+            _tune(console, progress, tune, settings, out, start)
+            return
+        stepped = _reporter(console, progress, settings, _events(out, log))
+        final = start(settings, out=out, stepped=stepped)
     work = f"{plural(final.step, 'step')}, {final.seconds / 60:.1f} minutes"
     console.say(f"{out / 'model'}: trained for {work}, {_memory()}")
+
+
+def _tune(
+    console: Console, progress: Progress, trials: int, settings: Settings, out: Path, start: Any
+) -> None:
+    """Tries settings, and says which were best."""
+    from pcc_cli.training import tuning
+
+    def tried(number: int, score: float, values: dict[str, Any]) -> None:
+        progress(number / trials, f"trial {number} of {trials}")
+        console.say(f"trial {number}: score {score:.4f}, {values}")
+
+    best = tuning.tune(settings, out, trials, start, tried)
+    console.say(f"{best}: the best settings; pcc train --config {best} trains with them")
+
+
+def _given(config: Path | None, codec: str | None) -> Original:
+    """What the configuration file says."""
+    from pcc_cli.training import original
+
+    if config is None:
+        return original.Original({})
+    if config.suffix.lower() in (".yml", ".yaml"):
+        found = original.load(config)
+        return replace(found, settings={"codec": original.CODEC, **found.settings})
+    return original.Original(_read_toml(config))
 
 
 def _chosen(
     settings: Settings,
     config: Path | None,
     codec: str | None,
+    sections: dict[str, Any],
     steps: int | None,
     minutes: float | None,
 ) -> Settings:
@@ -112,12 +154,10 @@ def _chosen(
 
     if codec is not None:
         settings = settings.updated({"codec": codecs.resolve(codec)}, "options")
-    if config is not None:
-        sections = _read_toml(config)
-        named = str(sections.get("codec", settings.codec))
-        if codec is not None and codecs.resolve(named) != settings.codec:
-            raise InputError(f"{config}: is for the codec '{named}', not '{codec}'")
-        settings = settings.updated({**sections, "codec": codecs.resolve(named)}, str(config))
+    named = codecs.resolve(str(sections.get("codec", settings.codec)))
+    if codec is not None and named != settings.codec:
+        raise InputError(f"{config}: is for the codec '{named}', not '{codec}'")
+    settings = settings.updated({**sections, "codec": named}, str(config))
     budget = {"steps": steps, "minutes": minutes}
     chosen = {name: value for name, value in budget.items() if value is not None}
     return settings.updated({"train": chosen}, "options")

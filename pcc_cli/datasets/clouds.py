@@ -75,6 +75,16 @@ def distinct(voxels: Array) -> Array:
     return voxels[first]
 
 
+def blocks_of(voxels: Array, size: int) -> list[Array]:
+    """`voxels` (n, 3) >= 0 cut into cubes of `size` voxels along each axis; 0: all in one."""
+    if not size or not len(voxels):
+        return [voxels]
+    places = voxels // size
+    order = morton_order(places)
+    ends = np.flatnonzero((np.diff(places[order], axis=0) != 0).any(1)) + 1
+    return [voxels[rows] for rows in np.split(order, ends)]
+
+
 def finite(cloud: PointCloud) -> Array:
     """The points (n, 3) float64 without those that hold NaN or infinity."""
     points = cloud.points.astype(np.float64)

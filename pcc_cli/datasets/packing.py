@@ -16,7 +16,7 @@ import numpy as np
 import zstandard
 
 from pcc_cli.datasets import recipes
-from pcc_cli.datasets.clouds import distinct, placed
+from pcc_cli.datasets.clouds import blocks_of, distinct, placed
 from pcc_cli.datasets.sources import Source, find_sources
 from pcc_cli.errors import InputError
 from pcc_cli.tree import octree
@@ -109,6 +109,38 @@ def pack(
     made.sort(key=lambda entry: entry[0])
     _save(out, [sample for _, sample in made])
     return len(made)
+
+
+def pack_blocks(
+    dirs: list[Path],
+    out: Path,
+    resolution: int,
+    block_size: int,
+    min_points: int,
+    *,
+    seed: int = 0,
+    samples: int = 450,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Write `out` from blocks of meshes on a grid, and of clouds on their own; how many there are.
+
+    resolution : voxels along a mesh; block_size : voxels along a block, 0 for whole clouds
+    samples : at most so many, drawn from all blocks with `min_points` or more
+    """
+    made = []
+    sources = find_sources(dirs)
+    for done, source in enumerate(sources, 1):
+        for voxels, step in recipes.grid_clouds(source, resolution, seed):
+            for block in blocks_of(voxels, block_size):
+                if len(block) >= max(min_points, 1):
+                    made.append(make_sample(source.domain, source.path.name, block, step))
+        if progress:
+            progress(done, len(sources))
+    if not made:
+        raise InputError(f"no blocks of {min_points} points or more below {dirs[0]}")
+    chosen = np.random.default_rng(seed).permutation(len(made))[:samples]
+    _save(out, [made[i] for i in sorted(chosen)])
+    return len(chosen)
 
 
 def load_pack(path: Path) -> list[Sample]:

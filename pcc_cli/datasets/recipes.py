@@ -21,7 +21,13 @@ from pcc_cli.datasets.clouds import (
     turn_about_z,
 )
 from pcc_cli.datasets.sources import Source
-from pcc_cli.datasets.surfaces import Surface, merged, random_voxels
+from pcc_cli.datasets.surfaces import (
+    Surface,
+    merged,
+    named_generator,
+    random_voxels,
+    voxelized,
+)
 from pcc_cli.geometry import PointCloud
 
 Array = np.ndarray[Any, Any]
@@ -63,6 +69,16 @@ def whole_clouds(source: Source, rng: np.random.Generator) -> list[Cloud]:
     return [(distinct(grid[0]), grid[1])]
 
 
+def grid_clouds(source: Source, resolution: int, seed: int) -> list[Cloud]:
+    """The cloud of `source`: a mesh with `resolution` voxels along it, a cloud on its own grid."""
+    shape = source.load()
+    if not isinstance(shape, Surface):
+        return whole_clouds(source, np.random.default_rng(seed))[-1:]
+    voxels, _ = voxelized(shape, resolution, _SAMPLES, named_generator(seed, source.path.name))
+    step = float(np.ptp(shape.vertices, 0).max()) / max(resolution - 1, 1)
+    return [(distinct(voxels), step)]
+
+
 def _capture(cloud: PointCloud, count: int, rng: np.random.Generator) -> Cloud:
     """A part of a dense integer cloud, mirrored; a third of them at half the resolution."""
     grid = own_grid(cloud)
@@ -100,4 +116,5 @@ def _scan(cloud: PointCloud, count: int, rng: np.random.Generator) -> Cloud:
     return distinct(grounded(crop(distinct(grounded(voxels)), count, rng))), step
 
 
+_SAMPLES = 500_000  # points that are drawn on a mesh of `grid_clouds`
 _RECIPES = {"capture": _capture, "lidar": _lidar, "scan": _scan}

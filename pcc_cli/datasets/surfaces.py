@@ -6,6 +6,7 @@ noise, second layers, holes. Lengths below are in voxels unless something else i
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 from dataclasses import dataclass
@@ -71,6 +72,22 @@ def draw_points(
     corners = np.concatenate([triangles, np.repeat(across[:, None], 3, axis=1)], axis=2)
     drawn = _samples(corners, count, rng)
     return drawn[:, :3], drawn[:, 3:]
+
+
+def voxelized(
+    surface: Surface, resolution: int, samples: int, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """(samples, 3) int64 voxels 0 .. resolution - 1 of random points on `surface`, and normals."""
+    points, normals = draw_points(surface, samples, rng)
+    low = surface.vertices.min(0)
+    side = float((surface.vertices.max(0) - low).max())
+    return np.rint((points - low) * ((resolution - 1) / side)).astype(np.int64), normals
+
+
+def named_generator(seed: int, name: str) -> np.random.Generator:
+    """One for each file, whatever the order in which files are worked on."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return np.random.default_rng([seed, int.from_bytes(digest[:8], "little")])
 
 
 def merged(first: Surface, second: Surface, rng: np.random.Generator) -> Surface:

@@ -40,10 +40,13 @@ Stepped = Callable[[loop.Progress, dict[str, float]], None]
 
 @dataclass(frozen=True)
 class DataConfig:
-    """The training set."""
+    """The training set: random clouds of all kinds, or with a resolution, meshes on one grid."""
 
     samples: int = 450
     seed: int = 0
+    resolution: int = 0  # voxels along a mesh, 0: random ones; clouds keep their grid
+    block_size: int = 0  # with a resolution: voxels along the blocks that are cut; 0: none are
+    min_points: int = 0  # with a resolution: blocks with fewer are left out
 
 
 def recipe_of(codec: str) -> Recipe:
@@ -182,7 +185,15 @@ def _training_set(
             raise InputError("no training data; name folders with --data DIR")
         _require(data)
         chosen = settings.data
-        packing.pack(list(data), pack, seed=chosen.seed, samples=chosen.samples, progress=packed)
+        if chosen.resolution:
+            packing.pack_blocks(
+                list(data), pack, chosen.resolution, chosen.block_size, chosen.min_points,
+                seed=chosen.seed, samples=chosen.samples, progress=packed,
+            )  # fmt: skip
+        else:
+            packing.pack(
+                list(data), pack, seed=chosen.seed, samples=chosen.samples, progress=packed
+            )
 
 
 def _require(folders: Sequence[Path]) -> None:

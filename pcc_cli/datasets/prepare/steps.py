@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from pcc_cli import formats
 from pcc_cli.datasets.clouds import distinct
-from pcc_cli.datasets.surfaces import draw_points, load_surface
+from pcc_cli.datasets.surfaces import load_surface, named_generator, voxelized
 from pcc_cli.errors import InputError
 from pcc_cli.geometry import Mesh, PointCloud
 from pcc_cli.tree.morton import morton_order
@@ -42,10 +41,8 @@ class MeshToPoints:
         surface = load_surface(path)
         if not surface.area() > 0:
             raise InputError(f"{path}: the mesh has no area, or a vertex at infinity")
-        points, normals = draw_points(surface, self.samples, _generator(self.seed, name))
-        low = surface.vertices.min(0)
-        side = float((surface.vertices.max(0) - low).max())
-        voxels = np.rint((points - low) * ((self.resolution - 1) / side)).astype(np.int64)
+        rng = named_generator(self.seed, name)
+        voxels, normals = voxelized(surface, self.resolution, self.samples, rng)
         return {f"{name}.ply": _cloud(voxels, normals if self.normals else None)}
 
 
@@ -99,9 +96,3 @@ def _cloud(voxels: Array, normals: Array | None) -> PointCloud:
     kept = normals[order][first].astype(np.float32)
     columns = {axis: np.ascontiguousarray(kept[:, i]) for i, axis in enumerate(NORMALS)}
     return PointCloud(placed[first].astype(np.float32), columns)
-
-
-def _generator(seed: int, name: str) -> np.random.Generator:
-    """One for each file, whatever the order in which files are worked on."""
-    digest = hashlib.sha256(name.encode()).digest()
-    return np.random.default_rng([seed, int.from_bytes(digest[:8], "little")])
