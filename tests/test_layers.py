@@ -44,7 +44,8 @@ ALLOWED = {
     "attributes": BASE | {"entropy", "tree.morton"},
     "spine": BASE | CODING | {"container", "grid", "entropy", "metrics", "records", "tree.morton"},
     "api": BASE | CODING | {"spine", "container", "grid"},
-    **dict.fromkeys(SUPPORT, LOWER),
+    "parallel": LOWER,
+    "datasets": LOWER | {"parallel"},
     "parallel.distributed": LOWER,  # of training alone, so it may load torch at once
     "training": LOWER | SUPPORT,
     "evaluation": LOWER | SUPPORT,

@@ -13,11 +13,11 @@ import trees
 from pcc_cli.codecs.occupancy.network import NetworkConfig
 from pcc_cli.training.loop import TrainConfig, train
 from pcc_cli.training.recipes import occupancy as recipe_module
+from pcc_cli.training.recipes.augment import augmented
 from pcc_cli.training.recipes.occupancy import (
     SHARES,
     OccupancyRecipe,
     OccupancyTask,
-    augmented,
     make_layers,
     residual_layers,
     tree_bits,
@@ -60,7 +60,7 @@ def test_augmented_clouds_are_the_same_shape_turned_and_moved():
     cloud = trees.distinct(rng().integers(0, 90, (40, 3)) // (1, 2, 5))
     generator, seen = rng(), set()
     for _ in range(400):
-        turned = augmented(cloud, WHOLE, generator)
+        turned = augmented(cloud, 10**9, 0, generator)
         assert turned.min(0).tolist() == [0, 0, 0] and is_sorted_and_distinct(turned)
         seen.add(turned.tobytes())
     assert len(seen) == 48
@@ -70,17 +70,15 @@ def test_augmented_clouds_are_the_same_shape_turned_and_moved():
 
 def test_clouds_are_moved_by_a_few_voxels():
     cloud, generator = trees.surface(3), rng()
-    recipe = OccupancyRecipe(shift_bits=2)
-    lows = np.array([augmented(cloud, recipe, generator).min(0) for _ in range(200)])
+    lows = np.array([augmented(cloud, 10**9, 2, generator).min(0) for _ in range(200)])
     assert all(set(lows[:, axis]) == {0, 1, 2, 3} for axis in range(3))
 
 
 @pytest.mark.parametrize("nodes", [300, 1000])
 def test_large_clouds_are_cropped_to_about_as_many_nodes(nodes):
     cloud, generator = trees.surface(6), rng()
-    recipe = OccupancyRecipe(nodes=nodes, shift_bits=0)
     for _ in range(10):
-        part = augmented(cloud, recipe, generator)
+        part = augmented(cloud, nodes, 0, generator)
         assert is_sorted_and_distinct(part)
         total = sum(len(codes) for codes in trees.tree_of(part).codes)
         assert 0.4 * nodes < total < 2 * nodes
@@ -89,13 +87,13 @@ def test_large_clouds_are_cropped_to_about_as_many_nodes(nodes):
 def test_small_clouds_in_deep_trees_are_left_whole():
     """Few voxels far apart have many nodes each; there is nothing to crop."""
     cloud = trees.distinct(rng().integers(0, 1 << 30, (20, 3)))
-    part = augmented(cloud, OccupancyRecipe(nodes=30, shift_bits=0), rng())
+    part = augmented(cloud, 30, 0, rng())
     assert pairs(part) == pairs(cloud)
 
 
 @pytest.mark.parametrize("rows", [[[3, 4, 5]], [[0, 0, 0]], [[9, 9, 9], [9, 9, 10]]])
 def test_the_smallest_clouds(rows):
-    part = augmented(np.array(rows), OccupancyRecipe(nodes=1), rng())
+    part = augmented(np.array(rows), 1, 4, rng())
     assert len(part) == len(rows)
     task = OccupancyTask(TINY, OccupancyRecipe(), [Cloud(np.array(rows))], [], CPU)
     loss, _ = task.loss(rng())

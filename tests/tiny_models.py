@@ -11,10 +11,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-import pcc_cli.codecs.deepcompress.model
-import pcc_cli.codecs.occupancy.model
-from pcc_cli.codecs import deepcompress, occupancy
+from pcc_cli.codecs.deepcompress import model as deepcompress
+from pcc_cli.codecs.deepcompress import network as deepcompress_network
 from pcc_cli.codecs.deepcompress import priors
+from pcc_cli.codecs.occupancy import model as occupancy
+from pcc_cli.codecs.occupancy import network as occupancy_network
 from pcc_cli.nn.layers import FloatLayers
 
 OCCUPANCY = "occupancy-tiny"
@@ -28,16 +29,16 @@ def write(folder: Path) -> None:
 
 
 def _occupancy():
-    config = occupancy.network.NetworkConfig(channels=8, hidden=16, blocks=1)
-    return occupancy.model.export(config, _layers(config.layers()))
+    config = occupancy_network.NetworkConfig(channels=8, hidden=16, blocks=1)
+    return occupancy.export(config, _layers(config.layers()))
 
 
 def _deepcompress():
     """All six entropy models."""
-    config = deepcompress.network.NetworkConfig(filters=(8, 8, 8), latents=8, hyper=8)
-    layers = _layers(deepcompress.model.shapes_of(config, priors.PRIORS))
+    config = deepcompress_network.NetworkConfig(filters=(8, 8, 8), latents=8, hyper=8)
+    layers = _layers(deepcompress.shapes_of(config, priors.PRIORS))
     gains = torch.linspace(0, 3, config.qualities)[:, None].expand(-1, 8)
-    return deepcompress.model.export(config, list(priors.PRIORS), layers, gains, gains)
+    return deepcompress.export(config, list(priors.PRIORS), layers, gains, gains)
 
 
 def _layers(shapes):

@@ -51,7 +51,9 @@ def train(
     codec: Annotated[
         str | None, typer.Option(metavar="ID", help="Codec to train.  [default: occupancy]")
     ] = None,
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings: TOML, or YAML of DeepCompress.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings: TOML, or YAML of DeepCompress.")
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Most steps to train.")
     ] = None,
@@ -137,7 +139,7 @@ def _given(config: Path | None, codec: str | None) -> Original:
         return original.Original({})
     if config.suffix.lower() in (".yml", ".yaml"):
         found = original.load(config)
-        return replace(found, settings={"codec": original.CODEC, **found.settings})
+        return replace(found, settings={**found.settings, "codec": original.CODEC})
     return original.Original(_read_toml(config))
 
 

@@ -62,9 +62,7 @@ def _source(path: Path) -> Any:
     return io.BytesIO(re.sub(rb"\A\s*(C?OFF)(?=[\d-])", rb"\1\n", path.read_bytes()))
 
 
-def draw_points(
-    surface: Surface, count: int, rng: np.random.Generator
-) -> tuple[Array, Array]:
+def draw_points(surface: Surface, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """(count, 3) points on the faces, uniform by area, and the unit normal of each one's face."""
     triangles = surface.vertices[surface.faces]  # (faces, 3, 3)
     across = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])

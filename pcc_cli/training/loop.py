@@ -58,6 +58,8 @@ class Task(Protocol):
 
     def evaluate(self) -> dict[str, float]: ...
 
+    def export(self) -> tuple[dict[str, Any], dict[str, Tensor]]: ...
+
 
 @dataclass
 class Progress:

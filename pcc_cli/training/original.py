@@ -26,7 +26,7 @@ class Original:
     data, dev : folders; out : where the run lives, or None
     """
 
-    settings: dict[str, dict[str, Any]]
+    settings: dict[str, Any]
     data: list[Path] = field(default_factory=list)
     dev: list[Path] = field(default_factory=list)
     out: Path | None = None

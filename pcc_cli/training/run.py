@@ -164,9 +164,7 @@ def start(
     samples = packing.load_pack(out / PACK)
     scored = packing.load_pack(out / DEV_PACK) if (out / DEV_PACK).exists() else []
     torch.manual_seed(settings.train.seed)
-    task = recipe_of(settings.codec).task(
-        settings.network, settings.recipe, samples, scored, where
-    )
+    task = recipe_of(settings.codec).task(settings.network, settings.recipe, samples, scored, where)
     progress = loop.train(task, settings.train, out, resume=resume, workers=workers, report=stepped)
     if workers.is_first:
         config, tensors = task.export()

@@ -124,12 +124,10 @@ def _walk(
         means, indices = quantizer.predicted(prior.predict(number, known)[rows], channels)
         steps = _exchanged(exchange, means, indices, Part(False, rows, channels)).to(device)
         coded[rows, channels] = steps
-        known[rows, channels] = model.layers.constant(
-            quantizer.part(channels).activations(steps)
-        )
+        known[rows, channels] = model.layers.constant(quantizer.part(channels).activations(steps))
     return Latents(coded, known)
 
 
 def _exchanged(exchange: Exchange, means: Tensor, indices: Tensor, part: Part) -> Tensor:
-    arrays = (np.ascontiguousarray(values.cpu().numpy()) for values in (means, indices))
-    return torch.from_numpy(exchange(*arrays, part))
+    mean, index = (np.ascontiguousarray(values.cpu().numpy()) for values in (means, indices))
+    return torch.from_numpy(exchange(mean, index, part))

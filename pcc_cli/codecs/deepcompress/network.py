@@ -118,9 +118,7 @@ class Transform:
     def __init__(self, config: NetworkConfig, layers: Layers) -> None:
         self.config, self.layers = config, layers
 
-    def convolution(
-        self, name: str, x: Tensor, level: Level, skip: Tensor | None = None
-    ) -> Tensor:
+    def convolution(self, name: str, x: Tensor, level: Level, skip: Tensor | None = None) -> Tensor:
         """3 x 3 x 3 over the occupied cells of `level`."""
         if self.config.conv_type == "full":
             return self.layers.apply_layer(name, x, _near(level.table), skip)

@@ -39,7 +39,7 @@ def _normal_table() -> Array:
     """
     with localcontext(Context(prec=30, rounding=ROUND_HALF_EVEN, traps=[])):
         step = Decimal(1) / (2 * _STEP)
-        density = [(-(step * i) ** 2 / 2).exp() for i in range(2 * _SPAN * _STEP + 1)]
+        density = [(-((step * i) ** 2) / 2).exp() for i in range(2 * _SPAN * _STEP + 1)]
         sums = [Decimal(0)]
         for i in range(0, 2 * _SPAN * _STEP, 2):
             sums.append(sums[-1] + density[i] + 4 * density[i + 1] + density[i + 2])
@@ -52,9 +52,7 @@ def _normal_table() -> Array:
 def _inverse_scales() -> Array:
     """(SCALES,) int64: entries of the table in 1/16 of a step of quantization, times _FINE."""
     with localcontext(Context(prec=30, rounding=ROUND_HALF_EVEN, traps=[])):
-        exponents = [
-            Decimal(i) / SCALE_STEPS + Decimal(str(LOG_SCALE_MIN)) for i in range(SCALES)
-        ]
+        exponents = [Decimal(i) / SCALE_STEPS + Decimal(str(LOG_SCALE_MIN)) for i in range(SCALES)]
         inverse = [_STEP * _FINE / (FRACTIONS * Decimal(2) ** e) for e in exponents]
         return np.array([int(value.to_integral_value()) for value in inverse], dtype=np.int64)
 

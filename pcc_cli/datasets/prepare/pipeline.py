@@ -76,8 +76,11 @@ def work(
     for path in paths:
         source = path.relative_to(folder).as_posix()
         entry = known.get(source)
-        if entry and entry.settings == asdict(step) and entry.is_done(out) and (
-            entry.source_sha256 == manifest.sha256(path)
+        if (
+            entry
+            and entry.settings == asdict(step)
+            and entry.is_done(out)
+            and (entry.source_sha256 == manifest.sha256(path))
         ):
             done.append(entry)
         else:

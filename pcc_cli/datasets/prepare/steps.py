@@ -12,7 +12,7 @@ from pcc_cli import formats
 from pcc_cli.datasets.clouds import distinct
 from pcc_cli.datasets.surfaces import load_surface, named_generator, voxelized
 from pcc_cli.errors import InputError
-from pcc_cli.geometry import Mesh, PointCloud
+from pcc_cli.geometry import PointCloud
 from pcc_cli.tree.morton import morton_order
 
 Array = np.ndarray[Any, Any]
@@ -62,9 +62,9 @@ class Blocks:
     def files(self, path: Path, name: str) -> dict[str, PointCloud]:
         """The blocks of the cloud at `path`, each in coordinates of its own; InputError."""
         shape = formats.read(path.read_bytes(), path.name)
-        voxels = np.rint(shape.points).astype(np.int64)
-        if isinstance(shape, Mesh) or not np.array_equal(voxels, shape.points):
+        if not isinstance(shape, PointCloud) or not np.array_equal(shape.points, _whole(shape)):
             raise InputError(f"{path}: blocks are cut from clouds on a grid of whole numbers")
+        voxels = _whole(shape)
         voxels = voxels - np.minimum(voxels.min(0, initial=0), 0)
         size = self.block_size or _block_size(voxels, self.level)
         places = voxels // size
@@ -78,6 +78,10 @@ class Blocks:
                 local = (voxels[rows] - places[rows[0]] * size).astype(np.float32)
                 made[f"{name}_{x}_{y}_{z}.ply"] = PointCloud(local, columns)
         return made
+
+
+def _whole(cloud: PointCloud) -> Array:
+    return np.rint(cloud.points).astype(np.int64)
 
 
 def _block_size(voxels: Array, level: int) -> int:

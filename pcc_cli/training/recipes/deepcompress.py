@@ -40,8 +40,8 @@ from pcc_cli.nn.layers import FloatLayers
 from pcc_cli.nn.quantizers import ACTIVATION_MAX, ACTIVATION_STEP, round_through
 from pcc_cli.training import checkpoint
 from pcc_cli.training.loop import CHECKPOINT
+from pcc_cli.training.recipes.augment import augmented, cropped
 from pcc_cli.training.recipes.base import Recipe, Sample
-from pcc_cli.training.recipes.occupancy import augmented
 from pcc_cli.tree import neighbours, octree
 from pcc_cli.tree.morton import depth_of, morton_order
 from pcc_cli.tree.neighbours import Level
@@ -194,9 +194,7 @@ class Quantized:
         scaled = latents * gain
         rounded = round_through(scaled)
         # Rounding lets no gradient through to the rate; uniform noise of the same size does.
-        pulled, pulled_gain = (
-            x.detach() + pull * (x - x.detach()) for x in (scaled, log_gain)
-        )
+        pulled, pulled_gain = (x.detach() + pull * (x - x.detach()) for x in (scaled, log_gain))
         values = pulled + torch.rand_like(scaled) - 0.5 if noisy else rounded
         return cls(values, activations(rounded / gain).to(dtype), pulled_gain)
 
@@ -232,9 +230,9 @@ class DeepCompressTask:
         domains = [sample.domain for sample in self.train]
         weights = np.array([SHARES[domain] / domains.count(domain) for domain in domains])
         self.chances = weights / weights.sum()
-        self.layers = DeepCompressNetwork(
-            config, recipe.entropy_models, recipe.mixed_precision
-        ).to(device)
+        self.layers = DeepCompressNetwork(config, recipe.entropy_models, recipe.mixed_precision).to(
+            device
+        )
         for name, parameter in self.layers.named_parameters():
             if self.layers.is_of_prior(name):
                 parameter.rate_factor = recipe.entropy_rate  # type: ignore[attr-defined]
@@ -247,9 +245,12 @@ class DeepCompressTask:
         """The loss of one random training cloud at one random quality."""
         torch.manual_seed(int(rng.integers(1 << 31)))  # of the noise
         sample = self.train[int(rng.choice(len(self.train), p=self.chances))]
-        voxels = sample.voxels()
-        if self.recipe.augment:
-            voxels = augmented(voxels, self.recipe, rng)
+        recipe = self.recipe
+        if recipe.augment:
+            voxels = augmented(sample.voxels(), recipe.nodes, recipe.shift_bits, rng)
+        else:
+            voxels = cropped(sample.voxels(), recipe.nodes, rng)
+            voxels = voxels[morton_order(voxels)]
         seen = sight(voxels, self.device)
         quality = int(rng.integers(self.config.qualities))
         if self.keeps_transforms:
@@ -348,9 +349,7 @@ class DeepCompressTask:
         """(config.json, tensors) of the model as it is now."""
         network = self.layers
         names = [prior.name for prior in network.priors]
-        return export(
-            self.config, names, network.layers, network.log_gains, network.hyper_gains
-        )
+        return export(self.config, names, network.layers, network.log_gains, network.hyper_gains)
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:

@@ -14,6 +14,7 @@ from torch.nn import functional
 from pcc_cli.codecs.occupancy.model import export
 from pcc_cli.codecs.occupancy.network import STAGES, LevelStep, NetworkConfig
 from pcc_cli.nn.layers import FloatLayers
+from pcc_cli.training.recipes.augment import augmented
 from pcc_cli.training.recipes.base import Recipe, Sample
 from pcc_cli.tree import neighbours, octree
 from pcc_cli.tree.morton import depth_of, morton_order
@@ -43,30 +44,6 @@ def residual_layers(config: NetworkConfig) -> frozenset[str]:
 def make_layers(config: NetworkConfig) -> FloatLayers:
     """Untrained float layers of the network of `config`."""
     return FloatLayers(config.layers(), residual_layers(config))
-
-
-def augmented(voxels: Array, recipe: OccupancyRecipe, rng: np.random.Generator) -> Array:
-    """`voxels` (n, 3) turned by one of the 48 symmetries of the cube, shifted, cropped, sorted."""
-    voxels = voxels[:, rng.permutation(3)]
-    flips = rng.integers(0, 2, 3).astype(bool)
-    voxels = np.where(flips, voxels.max(0) - voxels, voxels - voxels.min(0))
-    voxels = _cropped(voxels, recipe.nodes, rng)
-    voxels = voxels + rng.integers(0, 1 << recipe.shift_bits, 3)
-    return voxels[morton_order(voxels)]
-
-
-def _cropped(voxels: Array, nodes: int, rng: np.random.Generator) -> Array:
-    """The voxels nearest to a random one, so many that their tree has about `nodes` nodes."""
-    order = morton_order(voxels)
-    tree = octree.build(voxels[order], depth_of(voxels))
-    total = sum(len(codes) for codes in tree.codes)
-    keep = max(64, int(len(voxels) * nodes / total)) if total > 1.2 * nodes else len(voxels)
-    if keep >= len(voxels):
-        return voxels
-    distance = np.abs(voxels - voxels[rng.integers(len(voxels))]).max(1)
-    near = voxels[np.argpartition(distance, keep)[:keep]]
-    cropped: Array = near - near.min(0)
-    return cropped
 
 
 def tree_bits(
@@ -129,7 +106,7 @@ class OccupancyTask:
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """Bits per tree node of one random training cloud."""
         sample = self.train[int(rng.choice(len(self.train), p=self.chances))]
-        voxels = augmented(sample.voxels(), self.recipe, rng)
+        voxels = augmented(sample.voxels(), self.recipe.nodes, self.recipe.shift_bits, rng)
         tree = octree.build(voxels, max(depth_of(voxels), 1))
         bits = tree_bits(self.config, self.layers, tree, self.device)
         total = torch.stack([level for level, _ in bits]).sum()

@@ -56,9 +56,7 @@ class Prior:
     phases: ClassVar[tuple[tuple[int, ...], ...]] = ALL_CELLS
     channel_groups: ClassVar[int] = 1
 
-    def __init__(
-        self, config: NetworkConfig, layers: Layers, level: Level, about: Tensor
-    ) -> None:
+    def __init__(self, config: NetworkConfig, layers: Layers, level: Level, about: Tensor) -> None:
         """about : (EXTRA,) activations, the quality"""
         self.config, self.layers, self.level = config, layers, level
         self.about = about.repeat(len(level), 1)
