@@ -112,6 +112,9 @@ def evaluate(
     model: Annotated[
         str | None, typer.Option(metavar="ID", help="Trained model of the codec to use.")
     ] = None,
+    entropy_models: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Of deepcompress, to compare; or 'all'.")
+    ] = None,
     device: options.Device = options.DeviceChoice.auto,
     gpcc_bin: Annotated[
         str | None, typer.Option(metavar="PATH", help="The program tmc3 of G-PCC.")
@@ -142,6 +145,7 @@ def evaluate(
     Examples:
       pcc eval --against gpcc
       pcc eval scans/ --against gpcc --against draco --report run/ --jobs 2
+      pcc eval body.ply --codec deepcompress --entropy-models all
       pcc eval scans/ --lossless -o today/ --baseline yesterday/
     """
     from pcc_cli.evaluation.choices import Choices
@@ -155,6 +159,7 @@ def evaluate(
         lossless=lossless,
         attributes=attributes or attribute_quality is not None,
         attribute_qualities=_qualities(attribute_quality),
+        entropy_models=_entropy_models(entropy_models),
         settings={**settings.given(ctx), **({"model": model} if model else {})},
         device=device.value,
         step=step,
@@ -177,6 +182,18 @@ def evaluate(
     worse = _worse(console, rows, earlier, threshold, time_threshold)
     if failed or worse or all(row.skipped for row in rows):
         raise typer.Exit(1)
+
+
+def _entropy_models(text: str | None) -> tuple[str, ...]:
+    """The names in a list, each checked; () for None."""
+    if text is None:
+        return ()
+    from pcc_cli.codecs.deepcompress.priors import PRIORS, get
+
+    names = tuple(PRIORS) if text == "all" else tuple(text.split(","))
+    for name in names:
+        get(name)
+    return names
 
 
 def _paths(inputs: list[str], recursive: bool) -> list[Path]:

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pcc_cli.cli.console import NOUNS
-from pcc_cli.codecs import CODECS
+from pcc_cli.codecs import is_ours
+from pcc_cli.evaluation.bd import bd_table
 from pcc_cli.evaluation.rows import Row
 from pcc_cli.evaluation.summary import Standing, standings
 from pcc_cli.words import plural, size
@@ -26,6 +27,8 @@ METRICS = {
     "F-score": ("f_score", 3),
     "IoU": ("iou", 4),
 }
+# Savings against `gaussian` that the README of the original DeepCompress claims.
+CLAIMS = {"hyperprior": "75-85 %", "channel": "65-75 %", "context": "60-70 %"}
 PIPE_WIDTH = 160  # characters, where there is no terminal to ask
 
 
@@ -35,9 +38,50 @@ def show(rows: Sequence[Row]) -> None:
     out = Console(width=None if terminal else PIPE_WIDTH, highlight=False)
     for file in dict.fromkeys(row.file for row in rows):
         out.print(_of_file([row for row in rows if row.file == file]))
-    ours = [codec for codec in dict.fromkeys(row.codec for row in rows) if codec in CODECS]
+    ours = [codec for codec in dict.fromkeys(row.codec for row in rows) if is_ours(codec)]
     for standing in standings(rows, ours):
         out.print(_sentence(standing))
+    for codec, models in _entropy_models(rows).items():
+        if len(models) > 1:
+            out.print(_models_table(rows, codec, models))
+
+
+def _entropy_models(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """Codec -> its entropy models, of rows of `--entropy-models`."""
+    found: dict[str, list[str]] = {}
+    for name in dict.fromkeys(row.codec for row in rows if ":" in row.codec):
+        codec, _, model = name.partition(":")
+        found.setdefault(codec, []).append(model)
+    return found
+
+
+def _models_table(rows: Sequence[Row], codec: str, models: list[str]) -> Table:
+    """What each entropy model saves at equal D1 against the first, beside what was claimed."""
+    title = f"entropy models of {codec}, mean over files"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("model", no_wrap=True)
+    for name in ("bytes, all rates", f"size at equal D1, {models[0]} = 100 %", "DeepCompress says",
+                 "s", "s back"):  # fmt: skip
+        table.add_column(name, justify="right")
+    changes = bd_table(rows, f"{codec}:{models[0]}")
+    for model in models:
+        mine = [row for row in rows if row.codec == f"{codec}:{model}" and not row.skipped]
+        rates = [
+            entry.rate_percent
+            for entry in changes
+            if (entry.codec, entry.metric) == (f"{codec}:{model}", "d1_psnr_db")
+            and entry.rate_percent is not None
+        ]
+        same = f"{100 + sum(rates) / len(rates):.1f} %" if rates else "-"
+        table.add_row(
+            model,
+            f"{sum(row.bytes for row in mine):,}",
+            "100.0 %" if model == models[0] else same,
+            CLAIMS.get(model, "-"),
+            f"{sum(row.encode_s for row in mine) / max(len(mine), 1):.1f}",
+            f"{sum(row.decode_s for row in mine) / max(len(mine), 1):.1f}",
+        )
+    return table
 
 
 def _of_file(rows: list[Row]) -> RenderableType:

@@ -58,6 +58,11 @@ def resolve(name: str) -> str:
     return max(versions, key=lambda codec: int(codec.rpartition(".")[2]))
 
 
+def is_ours(name: str) -> bool:
+    """Whether a row of an evaluation with this codec is of pcc: an id, or "id:variant"."""
+    return name.partition(":")[0] in CODECS
+
+
 def check_takes(codec: str, kind: str) -> None:
     """UnsupportedError unless the codec with the id `codec` takes files of `kind`."""
     if SHAPES[kind] not in get(codec).accepts:

@@ -26,6 +26,7 @@ class Choices:
     attributes : codecs get the attributes, too; then nothing may be lost, for points that a coarser
         grid merges have none in common
     attribute_qualities : of lossy colours, a row for each in place of the lossless one
+    entropy_models : of codecs that have some, each with rows of its own; () means their default
     settings : of our codecs, those that have them; device : where they compute
     step : the grid of the input, in units of the file; None: its own
     peak : of the coordinates for PSNR; None: that of `Case.peak`; 0.0: pc_error's default
@@ -37,6 +38,7 @@ class Choices:
     lossless: bool = False
     attributes: bool = False
     attribute_qualities: tuple[float, ...] = ()
+    entropy_models: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     device: str = "auto"
     step: float | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 from pcc_cli import __version__, api, codecs
@@ -16,13 +16,28 @@ from pcc_cli.geometry import Mesh, PointCloud, Shape, Volume, Whole
 
 FILE = "DCZ"
 LEAST_FILE = 600  # bytes of a lossy volume; smaller rates are left out
+MODEL_SETTING = "entropy_model"
 
 
 def settings(name: str, case: Case, choices: Choices) -> list[Setting]:
     """The codec called `name`: at its own rates if it has any, else lossless on every grid.
 
-    UnsupportedError when it takes no such file.
+    With entropy models all of that for each of them, as "codec:model". UnsupportedError when the
+    codec takes no such file.
     """
+    if not choices.entropy_models or MODEL_SETTING not in of(codecs.get(codecs.resolve(name))):
+        return _settings(name, case, choices)
+    found = []
+    for model in choices.entropy_models:
+        chosen = replace(choices, settings={**choices.settings, MODEL_SETTING: model})
+        found += [
+            replace(setting, codec=f"{setting.codec}:{model}")
+            for setting in _settings(name, case, chosen)
+        ]
+    return found
+
+
+def _settings(name: str, case: Case, choices: Choices) -> list[Setting]:
     codec = codecs.resolve(name)
     codecs.check_takes(codec, case.kind)
     found = codecs.get(codec)

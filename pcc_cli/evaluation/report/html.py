@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from pcc_cli.codecs import CODECS
+from pcc_cli.codecs import is_ours
 from pcc_cli.errors import OutputError
 from pcc_cli.evaluation.bd import BdRow, bd_table
 from pcc_cli.evaluation.report import glance, sections, tables
@@ -73,7 +73,7 @@ def page(rows: Sequence[Row], shown: Sequence[Exhibit], command: str = "") -> st
 
 
 def _glance(rows: Sequence[Row], done: Sequence[Row], codecs: Sequence[str]) -> Html:
-    ours = [codec for codec in codecs if codec in CODECS]
+    ours = [codec for codec in codecs if is_ours(codec)]
     found = standings(done, ours)
     return sections.summary(
         rows, glance.headline(done, found), glance.cards(found), glance.bars(done, codecs)
@@ -82,12 +82,12 @@ def _glance(rows: Sequence[Row], done: Sequence[Row], codecs: Sequence[str]) -> 
 
 def _differences(rows: Sequence[Row], codecs: Sequence[str]) -> list[BdRow]:
     """Ours against every peer, and all against the first; against our first when there are none."""
-    peers = [codec for codec in codecs if codec not in CODECS] or list(codecs[:1])
+    peers = [codec for codec in codecs if not is_ours(codec)] or list(codecs[:1])
     return [
         entry
         for anchor in peers
         for entry in bd_table(rows, anchor)
-        if anchor == peers[0] or entry.codec in CODECS
+        if anchor == peers[0] or is_ours(entry.codec)
     ]
 
 
