@@ -186,7 +186,7 @@ class Quantized:
         latents: Tensor,
         log_gain: Tensor,
         noisy: bool,
-        pull: tuple[float, float],
+        pull: float,
         dtype: torch.dtype,
     ) -> Quantized:
         """pull : how much of the gradient of the rate reaches latents and gains"""
@@ -194,9 +194,7 @@ class Quantized:
         scaled = latents * gain
         rounded = round_through(scaled)
         # Rounding lets no gradient through to the rate; uniform noise of the same size does.
-        pulled_gain = log_gain.detach() + pull[1] * (log_gain - log_gain.detach())
-        by_latents, by_gain = latents * gain.detach(), latents.detach() * torch.exp2(pulled_gain)
-        pulled = by_gain + pull[0] * (by_latents - by_latents.detach())
+        pulled, pulled_gain = (x.detach() + pull * (x - x.detach()) for x in (scaled, log_gain))
         values = pulled + torch.rand_like(scaled) - 0.5 if noisy else rounded
         return cls(values, activations(rounded / gain).to(dtype), pulled_gain)
 
@@ -285,12 +283,9 @@ class DeepCompressTask:
         latents, features = analysis.latents(seen.levels[1:], seen.codes[-1])
         hyper = analysis.hyper_latents(features, seen.levels[1], len(seen.levels[0]))
         dtype = network.layers.dtype
-        # At first latents tell the synthesis nothing that would be worth its bits. And the price of
-        # the lower qualities moves gains alone: latents pay that of the best one, or they vanish.
+        # At first latents tell the synthesis nothing that would be worth its bits.
         begun = (self.step - self.recipe.rate_from) / max(self.recipe.rate_warmup, 1)
-        opened = min(max(begun, 0.0), 1.0)
-        worth = self.recipe.worth
-        pull = opened * worth[quality] / max(worth), opened
+        pull = min(max(begun, 0.0), 1.0)
         return (
             Quantized.of(latents, network.log_gains[quality], noisy, pull, dtype),
             Quantized.of(hyper, network.hyper_gains[quality], noisy, pull, dtype),
