@@ -49,6 +49,7 @@ from pcc_cli.tree.neighbours import Level
 Array = np.ndarray[Any, Any]
 
 LOG_SCALE_MIN, LOG_SCALE_MAX = -3.5, 4.4
+_FAIR = 4.0  # the worth from which a quality moves the latents themselves as it wants
 _RARE = 1e-6  # a chance below which float32 knows no difference
 SHARES = {"mesh": 0.65, "capture": 0.35}
 
@@ -186,7 +187,7 @@ class Quantized:
         latents: Tensor,
         log_gain: Tensor,
         noisy: bool,
-        pull: float,
+        pull: tuple[float, float],
         dtype: torch.dtype,
     ) -> Quantized:
         """pull : how much of the gradient of the rate reaches latents and gains"""
@@ -194,7 +195,9 @@ class Quantized:
         scaled = latents * gain
         rounded = round_through(scaled)
         # Rounding lets no gradient through to the rate; uniform noise of the same size does.
-        pulled, pulled_gain = (x.detach() + pull * (x - x.detach()) for x in (scaled, log_gain))
+        pulled_gain = log_gain.detach() + pull[1] * (log_gain - log_gain.detach())
+        by_latents, by_gain = latents * gain.detach(), latents.detach() * torch.exp2(pulled_gain)
+        pulled = by_gain + pull[0] * (by_latents - by_latents.detach())
         values = pulled + torch.rand_like(scaled) - 0.5 if noisy else rounded
         return cls(values, activations(rounded / gain).to(dtype), pulled_gain)
 
@@ -283,9 +286,11 @@ class DeepCompressTask:
         latents, features = analysis.latents(seen.levels[1:], seen.codes[-1])
         hyper = analysis.hyper_latents(features, seen.levels[1], len(seen.levels[0]))
         dtype = network.layers.dtype
-        # At first latents tell the synthesis nothing that would be worth its bits.
+        # At first latents tell the synthesis nothing that would be worth its bits. And a quality
+        # at which they hardly are is to lower its gains, not the latents of the others.
         begun = (self.step - self.recipe.rate_from) / max(self.recipe.rate_warmup, 1)
-        pull = min(max(begun, 0.0), 1.0)
+        opened = min(max(begun, 0.0), 1.0)
+        pull = opened * min(self.recipe.worth[quality] / _FAIR, 1.0), opened
         return (
             Quantized.of(latents, network.log_gains[quality], noisy, pull, dtype),
             Quantized.of(hyper, network.hyper_gains[quality], noisy, pull, dtype),
