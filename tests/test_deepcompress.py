@@ -12,7 +12,7 @@ import torch
 import trees
 
 from pcc_cli.codecs.deepcompress import coarse, entropy, priors, scales
-from pcc_cli.codecs.deepcompress.codec import DeepCompress, plan_for
+from pcc_cli.codecs.deepcompress.codec import DeepCompress, Plan, plan_for
 from pcc_cli.codecs.deepcompress.latents import Quantizer, log_gains_at, powers
 from pcc_cli.codecs.deepcompress.model import load_model
 from pcc_cli.codecs.deepcompress.network import STAGES
@@ -147,10 +147,11 @@ def test_all_qualities_decode(quality, metric):
 
 
 def test_qualities_are_plans_that_rise():
-    plans = [plan_for(quality) for quality in range(1, 101)]
+    plans = [plan_for(quality, None) for quality in range(1, 101)]
     assert [plan.exact for plan in plans] == sorted(plan.exact for plan in plans)
     assert {plan.exact for plan in plans} == {0, 1, 2}
     assert all(1 <= plan.gain <= 100 for plan in plans)
+    assert plan_for(77, 1) == Plan(exact=1, gain=77)
 
 
 def test_settings_are_checked():
@@ -158,6 +159,7 @@ def test_settings_are_checked():
         ({"quality": 0}, "1 to 100"),
         ({"quality": 101}, "1 to 100"),
         ({"metric": "d3"}, "d1 or d2"),
+        ({"exact": 3}, "0 to 2"),
         ({"block_size": 48}, "block-size"),
     ]:
         with pytest.raises(InputError, match=message):

@@ -89,5 +89,5 @@ def test_shares_stand_in_the_document(domain):
 
 
 def test_recipes_of_models_are_settings():
-    for recipe in (ROOT / "models").glob("*/recipe.toml"):
+    for recipe in (ROOT / "models").glob("*/*.toml"):
         Settings().updated(toml.loads(recipe.read_text("utf-8")), str(recipe))

@@ -56,6 +56,9 @@ class DeepCompress:
 
     quality: int = setting(50, "1, the smallest files, to 100, the best ones")
     entropy_model: str | None = setting(None, f"{', '.join(priors.PRIORS)}; else the model's best")
+    exact: int | None = setting(
+        None, "levels that are exact below the latents, 0 to 2; else by quality"
+    )
     metric: str = setting("d1", "what thresholds are chosen for: d1 or d2, to points or planes")
     block_size: int = setting(64, "voxels along a block, which has a threshold of its own")
     model: str = setting("deepcompress-1", "id of the trained networks")
@@ -64,6 +67,8 @@ class DeepCompress:
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= QUALITY_MAX:
             raise InputError(f"--quality is 1 to {QUALITY_MAX}, not {self.quality}")
+        if self.exact is not None and not 0 <= self.exact < STAGES:
+            raise InputError(f"--exact is 0 to {STAGES - 1}, not {self.exact}")
         if self.entropy_model is not None:
             priors.get(self.entropy_model)
         if self.metric not in thresholds.METRICS:
@@ -92,7 +97,7 @@ class DeepCompress:
 
     def _encoded(self, tree: octree.Octree, device: torch.device, progress: Progress) -> Payload:
         model = load_model(self.model, None, self.entropy_model, device)
-        plan = plan_for(self.quality)
+        plan = plan_for(self.quality, self.exact)
         progress(0.0, "coarse cells")
         exact = coarse.Encoder(tree.codes)
         levels = exact.upper(tree.depth - STAGES, MAX_CELLS, device)
@@ -178,16 +183,19 @@ class Plan:
     gain: int
 
 
-def plan_for(quality: int) -> Plan:
-    """The plan for a quality 1 .. 100."""
+def plan_for(quality: int, exact: int | None) -> Plan:
+    """The plan for a quality 1 .. 100; with `exact` given, the quality is that of the latents."""
+    if exact is not None:
+        return Plan(exact, quality)
     exact = sum(quality >= first for first in _EXACT_FROM)
     low, high = (1, *_EXACT_FROM, QUALITY_MAX + 1)[exact : exact + 2]
     first, last = _GAINS[exact]
     return Plan(exact, first + (last - first) * (quality - low) // max(high - 1 - low, 1))
 
 
+# Measured on dense captures: exact levels are cheaper than fine latents, so these stay coarse.
 _EXACT_FROM = 41, 71  # qualities from which one and two levels are exact
-_GAINS = (1, 100), (1, 100), (1, 100)  # from the first to the last quality of each
+_GAINS = (1, 20), (1, 20), (1, 20)  # from the first to the last quality of each
 
 
 @dataclass(frozen=True)
