@@ -11,6 +11,7 @@ import tiny_models
 import torch
 import trees
 
+from pcc_cli import codecs, formats
 from pcc_cli.codecs.deepcompress import coarse, entropy, priors, scales
 from pcc_cli.codecs.deepcompress.codec import DeepCompress, Plan, plan_for
 from pcc_cli.codecs.deepcompress.latents import Quantizer, log_gains_at, powers
@@ -18,7 +19,9 @@ from pcc_cli.codecs.deepcompress.model import load_model
 from pcc_cli.codecs.deepcompress.network import STAGES
 from pcc_cli.entropy.rangecoder import TOTAL, RangeEncoder
 from pcc_cli.errors import FormatError, InputError, ModelError, UnsupportedError
-from pcc_cli.geometry import VoxelCloud
+from pcc_cli.evaluation import run
+from pcc_cli.evaluation.choices import Choices
+from pcc_cli.geometry import PointCloud, VoxelCloud
 from pcc_cli.tree import octree
 
 CPU = torch.device("cpu")
@@ -132,7 +135,7 @@ def test_bytes_do_not_depend_on_threads():
 
 
 @pytest.mark.parametrize("metric", ["d1", "d2"])
-@pytest.mark.parametrize("quality", [1, 40, 41, 70, 71, 100])
+@pytest.mark.parametrize("quality", [1, 33, 34, 66, 67, 100])
 def test_all_qualities_decode(quality, metric):
     cloud = VoxelCloud(trees.surface(5))
     made = codec(quality=quality, metric=metric, block_size=16)
@@ -188,3 +191,18 @@ def test_quantized_latents_come_back_within_half_a_step():
     steps = quantizer.quantized(latents)
     back = (quantizer.activations(steps).double() - 64) / 16
     assert ((back - latents / 256).abs() <= 1 / 8 + 1 / 32).all()
+
+
+def test_an_evaluation_has_rows_for_each_entropy_model(tmp_path):
+    path = tmp_path / "cloud.ply"
+    cloud = PointCloud(trees.surface(4).astype(np.float32))
+    path.write_bytes(formats.write(".ply", cloud))
+    settings = {"model": tiny_models.DEEPCOMPRESS}
+    choices = Choices(("deepcompress",), entropy_models=("gaussian", "hybrid"), settings=settings)
+    tasks = run.plan([path], choices).tasks
+    assert {task.row.codec for task in tasks} == {
+        "deepcompress.1:gaussian",
+        "deepcompress.1:hybrid",
+    }
+    assert all("--exact 0" in task.row.config for task in tasks)
+    assert codecs.is_ours(tasks[0].row.codec) and not codecs.is_ours("gpcc")

@@ -16,20 +16,21 @@ from pcc_cli.geometry import Mesh, PointCloud, Shape, Volume, Whole
 
 FILE = "DCZ"
 LEAST_FILE = 600  # bytes of a lossy volume; smaller rates are left out
-MODEL_SETTING = "entropy_model"
+MODEL_SETTING, EXACT_SETTING = "entropy_model", "exact"
 
 
 def settings(name: str, case: Case, choices: Choices) -> list[Setting]:
     """The codec called `name`: at its own rates if it has any, else lossless on every grid.
 
-    With entropy models all of that for each of them, as "codec:model". UnsupportedError when the
-    codec takes no such file.
+    With entropy models all of that for each of them, as "codec:model", and where latents carry all
+    that they can. UnsupportedError when the codec takes no such file.
     """
     if not choices.entropy_models or MODEL_SETTING not in of(codecs.get(codecs.resolve(name))):
         return _settings(name, case, choices)
     found = []
     for model in choices.entropy_models:
-        chosen = replace(choices, settings={**choices.settings, MODEL_SETTING: model})
+        given = {EXACT_SETTING: 0, **choices.settings, MODEL_SETTING: model}
+        chosen = replace(choices, settings=given)
         found += [
             replace(setting, codec=f"{setting.codec}:{model}")
             for setting in _settings(name, case, chosen)

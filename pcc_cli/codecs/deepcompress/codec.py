@@ -51,7 +51,7 @@ class DeepCompress:
     exact: ClassVar[bool] = True
     lossless: ClassVar[bool] = False
     rates: ClassVar[tuple[dict[str, Any], ...]] = tuple(
-        {"quality": quality} for quality in (1, 20, 40, 60, 80, 100)
+        {"quality": quality} for quality in (1, 50, 100)
     )
 
     quality: int = setting(50, "1, the smallest files, to 100, the best ones")
@@ -193,9 +193,10 @@ def plan_for(quality: int, exact: int | None) -> Plan:
     return Plan(exact, first + (last - first) * (quality - low) // max(high - 1 - low, 1))
 
 
-# Measured on dense captures: exact levels are cheaper than fine latents, so these stay coarse.
-_EXACT_FROM = 41, 71  # qualities from which one and two levels are exact
-_GAINS = (1, 20), (1, 20), (1, 20)  # from the first to the last quality of each
+# Measured on dense captures: an exact level is cheaper than latents that tell as much, so latents
+# stay at their lowest gain, at which they say nothing, until both levels are exact.
+_EXACT_FROM = 34, 67  # qualities from which one and two levels are exact
+_GAINS = (1, 1), (1, 1), (1, 1)  # from the first to the last quality of each
 
 
 @dataclass(frozen=True)

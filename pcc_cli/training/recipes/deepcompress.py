@@ -50,6 +50,7 @@ Array = np.ndarray[Any, Any]
 
 LOG_SCALE_MIN, LOG_SCALE_MAX = -3.5, 4.4
 _FAIR = 4.0  # the worth from which a quality moves the latents themselves as it wants
+_LITTLE = 0.01  # bits a voxel; rates far below weigh little
 _RARE = 1e-6  # a chance below which float32 knows no difference
 SHARES = {"mesh": 0.65, "capture": 0.35}
 
@@ -275,7 +276,7 @@ class DeepCompressTask:
         loss, values = torch.zeros((), device=self.device), {}
         for prior in self.layers.priors:
             total = torch.stack(self._bits(prior, seen, about, *coded)).sum()
-            loss = loss + torch.log(total / seen.voxels)
+            loss = loss + torch.log(total / seen.voxels + _LITTLE)
             values[f"{prior.name}{quality}"] = float(total.detach()) / seen.voxels
         return loss, values
 
