@@ -50,6 +50,7 @@ Array = np.ndarray[Any, Any]
 
 LOG_SCALE_MIN, LOG_SCALE_MAX = -3.5, 4.4
 _FAIR = 4.0  # the worth from which a quality moves the latents themselves as it wants
+_STEPS = 2  # of an entropy model that one training step looks at
 _LITTLE = 0.01  # bits a voxel; rates far below weigh little
 _RARE = 1e-6  # a chance below which float32 knows no difference
 SHARES = {"mesh": 0.65, "capture": 0.35}
@@ -275,7 +276,7 @@ class DeepCompressTask:
             coded = self._coded(seen, quality, noisy=False)
         loss, values = torch.zeros((), device=self.device), {}
         for prior in self.layers.priors:
-            total = torch.stack(self._bits(prior, seen, about, *coded)).sum()
+            total = torch.stack(self._bits(prior, seen, about, *coded, most=_STEPS)).sum()
             loss = loss + torch.log(total / seen.voxels + _LITTLE)
             values[f"{prior.name}{quality}"] = float(total.detach()) / seen.voxels
         return loss, values
@@ -307,28 +308,36 @@ class DeepCompressTask:
         return self._distortion(seen, entered), latent_bits, hyper_bits
 
     def _bits(
-        self, prior_type: type[Prior], seen: Sight, about: Tensor, coded: Quantized,
+        self,
+        prior_type: type[Prior],
+        seen: Sight,
+        about: Tensor,
+        coded: Quantized,
         hyper: Quantized,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Bits of latents and of hyper-latents with one entropy model."""
+        most: int | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Bits of latents and of hyper-latents with one entropy model.
+
+        most : steps of the entropy model that are looked at, random ones that stand for all
+        """
         parents, level = seen.levels[:2]
         prior = prior_type(self.config, self.layers.layers, level, about)
         hyper_bits = torch.zeros((), device=self.device)
         if prior.has_hyper:
             hyper_bits = hyper.bits(prior.hyper_prediction())
             prior.enter(hyper.inputs, parents)
-        latent_bits = torch.zeros((), device=self.device)
         steps = prior.steps()
-        known = torch.zeros_like(coded.inputs)
-        for number, step in enumerate(steps):
-            rows = step.rows(level)
-            latent_bits = latent_bits + coded.bits(
-                prior.predict(number, known)[rows], rows, step.channels
-            )
-            if number + 1 < len(steps):
-                known = known.clone()
+        chosen = torch.randperm(len(steps))[:most].tolist()
+        latent_bits = torch.zeros((), device=self.device)
+        for number in chosen:
+            known = torch.zeros_like(coded.inputs)
+            for step in steps[:number]:
+                rows = step.rows(level)
                 known[rows, step.channels] = coded.inputs[rows, step.channels]
-        return latent_bits, hyper_bits
+            rows, channels = steps[number].rows(level), steps[number].channels
+            prediction = prior.predict(number, known)[rows]
+            latent_bits = latent_bits + coded.bits(prediction, rows, channels)
+        return latent_bits * (len(steps) / len(chosen)), hyper_bits
 
     def _distortion(self, seen: Sight, inputs: Tensor) -> Tensor:
         """Of all three levels, each on the children that are occupied or taken for occupied."""
