@@ -387,15 +387,20 @@ class DeepCompressTask:
 
 
 def _take_transforms(network: DeepCompressNetwork, run: Path) -> None:
-    """The transforms and gains of a `run`, for good; entropy models that it has, to begin with."""
+    """The transforms and gains of a `run`, for good; and of entropy models what can begin there."""
     described = json.loads((run / "settings.json").read_text())
     source = DeepCompressNetwork(network.config, described["recipe"]["entropy_models"])
     checkpoint.load_weights(run / CHECKPOINT, source)
     known = dict(source.named_parameters())
+    first = source.priors[0].name
     with torch.no_grad():
         for name, parameter in network.named_parameters():
-            if name in known:
-                parameter.copy_(known[name])
+            alike = known.get(name)
+            for prior in network.priors:  # all have the hyper-synthesis in common
+                other = known.get(name.replace(f".{prior.name}_", f".{first}_"))
+                alike = other if alike is None else alike
+            if alike is not None and alike.shape == parameter.shape:
+                parameter.copy_(alike)
             if not network.is_of_prior(name):
                 parameter.requires_grad_(False)
 
