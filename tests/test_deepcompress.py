@@ -162,7 +162,7 @@ def test_settings_are_checked():
         ({"quality": 0}, "1 to 100"),
         ({"quality": 101}, "1 to 100"),
         ({"metric": "d3"}, "d1 or d2"),
-        ({"exact": 3}, "0 to 2"),
+        ({"exact_levels": 3}, "0 to 2"),
         ({"block_size": 48}, "block-size"),
     ]:
         with pytest.raises(InputError, match=message):
@@ -204,5 +204,5 @@ def test_an_evaluation_has_rows_for_each_entropy_model(tmp_path):
         "deepcompress.1:gaussian",
         "deepcompress.1:hybrid",
     }
-    assert all("--exact 0" in task.row.config for task in tasks)
+    assert all("--exact-levels 0" in task.row.config for task in tasks)
     assert codecs.is_ours(tasks[0].row.codec) and not codecs.is_ours("gpcc")

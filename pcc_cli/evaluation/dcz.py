@@ -16,7 +16,7 @@ from pcc_cli.geometry import Mesh, PointCloud, Shape, Volume, Whole
 
 FILE = "DCZ"
 LEAST_FILE = 600  # bytes of a lossy volume; smaller rates are left out
-MODEL_SETTING, EXACT_SETTING = "entropy_model", "exact"
+MODEL_SETTING, EXACT_SETTING = "entropy_model", "exact_levels"
 
 
 def settings(name: str, case: Case, choices: Choices) -> list[Setting]:

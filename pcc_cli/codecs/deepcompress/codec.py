@@ -51,12 +51,12 @@ class DeepCompress:
     exact: ClassVar[bool] = True
     lossless: ClassVar[bool] = False
     rates: ClassVar[tuple[dict[str, Any], ...]] = tuple(
-        {"quality": quality} for quality in (1, 50, 100)
+        {"quality": quality} for quality in (1.0, 50.0, 100.0)
     )
 
-    quality: int = setting(50, "1, the smallest files, to 100, the best ones")
+    quality: float = setting(50.0, "1, the smallest files, to 100, the best ones")
     entropy_model: str | None = setting(None, f"{', '.join(priors.PRIORS)}; else the model's best")
-    exact: int | None = setting(
+    exact_levels: int | None = setting(
         None, "levels that are exact below the latents, 0 to 2; else by quality"
     )
     metric: str = setting("d1", "what thresholds are chosen for: d1 or d2, to points or planes")
@@ -66,9 +66,9 @@ class DeepCompress:
 
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= QUALITY_MAX:
-            raise InputError(f"--quality is 1 to {QUALITY_MAX}, not {self.quality}")
-        if self.exact is not None and not 0 <= self.exact < STAGES:
-            raise InputError(f"--exact is 0 to {STAGES - 1}, not {self.exact}")
+            raise InputError(f"--quality is 1 to {QUALITY_MAX}, not {self.quality:g}")
+        if self.exact_levels is not None and not 0 <= self.exact_levels < STAGES:
+            raise InputError(f"--exact-levels is 0 to {STAGES - 1}, not {self.exact_levels}")
         if self.entropy_model is not None:
             priors.get(self.entropy_model)
         if self.metric not in thresholds.METRICS:
@@ -97,7 +97,7 @@ class DeepCompress:
 
     def _encoded(self, tree: octree.Octree, device: torch.device, progress: Progress) -> Payload:
         model = load_model(self.model, None, self.entropy_model, device)
-        plan = plan_for(self.quality, self.exact)
+        plan = plan_for(round(self.quality), self.exact_levels)
         progress(0.0, "coarse cells")
         exact = coarse.Encoder(tree.codes)
         levels = exact.upper(tree.depth - STAGES, MAX_CELLS, device)
