@@ -32,6 +32,7 @@ from pcc_cli.spine.report import Report, Tally, grid_text
 
 DIGEST = "HASH"  # kind of the section with the digest of the whole shape
 FALLBACK = "plain.1"
+LIKENESS_FACES = 200  # of a mesh that keyspheres makes smaller
 _SLACK = 24  # bytes by which an index grows with a stream, and a digest may deflate worse
 
 
@@ -268,6 +269,8 @@ def _notes(shape: Whole, header: Header, options: Options) -> list[str]:
     notes = []
     if isinstance(shape, Mesh) and (options.step is not None or options.bits is not None):
         notes.append("the coordinates of a mesh are kept as they are: no step or bits were used")
+    if isinstance(shape, Mesh) and not options.codec and len(shape.face_sizes) >= LIKENESS_FACES:
+        notes.append("exact; --codec keyspheres --size 4k makes a likeness of a few kB")
     if isinstance(shape, Mesh) and not header.lossless:
         lost = [*shape.attributes, *shape.face_attributes]
         notes += [f"{', '.join(lost)} not kept: the codec makes new vertices"] if lost else []
@@ -321,8 +324,8 @@ def _lossless_within(shape: Whole, codec: Codec, options: Options) -> tuple[byte
 
 
 def _around(shape: Whole, header: Header, extra: list[Section], codec: Codec) -> int:
-    """Bytes of the file beside the streams of a volume's codec, at most."""
-    if not (isinstance(shape, Volume) and hasattr(codec, "encode_within")):
+    """Bytes of the file beside the streams of a codec that asks, at most."""
+    if isinstance(shape, PointCloud) or not hasattr(codec, "encode_within"):
         return 0
     digest = Section(DIGEST, WHOLE_FILE, Digest().value())
     sections = [*extra, *tile.empty(codec, shape), digest]

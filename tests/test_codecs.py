@@ -10,7 +10,8 @@ from pcc_cli import api, codecs
 from pcc_cli.codecs.plain import Plain
 from pcc_cli.errors import FormatError, InputError, PccError, UnsupportedError
 
-EVERY = pytest.mark.parametrize("name", codecs.CODECS)
+# Those that restore with floats have tests of their own, on shapes that they are meant for.
+EVERY = pytest.mark.parametrize("name", [n for n in codecs.CODECS if codecs.get(n).exact])
 # Of codecs that need one.
 MODELS = {"occupancy.1": tiny_models.OCCUPANCY, "deepcompress.1": tiny_models.DEEPCOMPRESS}
 

@@ -143,9 +143,10 @@ class _Task:
         data = files.read(pair.source)
         record = api.inspect(data)
         files.refuse(pair, force=self.force)
-        return api.decompress(data, self.device, progress, self.level), {
+        shape = api.decompress(data, self.device, progress, self.level)
+        return shape, {
             "kind": record["kind"],
-            "faces": record["faces"],
+            "faces": len(getattr(shape, "face_sizes", ())),
             "grid": record["grid_text"],
             "codecs": sorted({tile["codec"] for tile in record["tiles"]}),
             "bytes_in": len(data),

@@ -13,6 +13,7 @@ from pcc_cli.geometry import Mesh, PointCloud, Volume, VoxelCloud, Whole
 
 # id on disk -> "module:Class". An id is for ever; a changed bitstream is a new one.
 CODECS = {
+    "keyspheres.1": "pcc_cli.codecs.keyspheres.codec:Keyspheres",
     "neurcomp.1": "pcc_cli.codecs.neurcomp.codec:Neurcomp",
     "deepcompress.1": "pcc_cli.codecs.deepcompress.codec:DeepCompress",
     "occupancy.1": "pcc_cli.codecs.occupancy.codec:Occupancy",

@@ -48,7 +48,14 @@ VOLUME_SUFFIXES = {
     ".fld": "avs",
     ".raw": "raw",
 }
-SUFFIXES = POINT_SUFFIXES | VOLUME_SUFFIXES
+MESH_SUFFIXES = {
+    ".obj": "obj",
+    ".off": "off",
+    ".stl": "scenes",
+    ".glb": "scenes",
+    ".gltf": "scenes",
+}
+SUFFIXES = POINT_SUFFIXES | MESH_SUFFIXES | VOLUME_SUFFIXES
 # What is taken from a folder. A .txt or .csv is seldom a cloud, and a .raw may be the samples of a
 # .mhd: they have to be named.
 FOLDER_SUFFIXES = frozenset(SUFFIXES) - {".txt", ".csv", ".raw"}
@@ -61,6 +68,7 @@ _BEGINNINGS = {
     b"\x93NUMPY": ".npy",
     b"PK\x03\x04": ".npz",
     b"ASTM-E57": ".e57",
+    b"glTF": ".glb",
     b"NRRD000": ".nrrd",
     b"# vtk DataFile": ".vtk",
     b"# AVS": ".fld",

@@ -125,10 +125,10 @@ def _stored(
     return [Section(RECORD, number, pack(record)), *streams]
 
 
-def empty(codec: Codec, volume: Volume) -> list[Section]:
+def empty(codec: Codec, shape: Mesh | Volume) -> list[Section]:
     """The sections of a tile whose stream has no bytes yet, to see how large all else is."""
     digest = Digest().value().hex()  # as hard to deflate as any
-    return _stored(0, codec, Payload({}, {"DATA": b""}), volume, [], digest)
+    return _stored(0, codec, Payload({}, {"DATA": b""}), shape, [], digest)
 
 
 def _encoded(codec: Codec, shape: Bare, progress: Progress, around: int) -> Payload:
