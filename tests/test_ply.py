@@ -385,7 +385,7 @@ def test_dispatch() -> None:
             formats.read(content, name)
     with pytest.raises(InputError, match="pcc decompress"):
         formats.read(b"\x89DCZ\r\n\x1a\n", "a.ply")
-    for suffix in (".obj", ""):
+    for suffix in (".odd", ""):
         with pytest.raises(OutputError, match=r"it writes \.ply"):
             formats.write(suffix, PointCloud(np.zeros((1, 3))))
 
