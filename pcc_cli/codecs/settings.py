@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -93,10 +93,6 @@ def values(codec: type, id: str, given: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(hint: Any) -> type:
     """The type of a value that may also be None."""
     if get_origin(hint) in (Union, types.UnionType):
-        return next(_kinds(hint))
+        hint = next(kind for kind in get_args(hint) if kind is not types.NoneType)
     found: type = hint
     return found
-
-
-def _kinds(hint: Any) -> Iterator[type]:
-    yield from (kind for kind in get_args(hint) if kind is not type(None))

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from pcc_cli.errors import InputError
 from pcc_cli.formats.samples import (
     DAMAGE,
     Layout,
     arranged,
+    damaged,
     first_number,
     flat,
     widened,
@@ -57,8 +57,7 @@ def read(data: bytes, name: str, note: Note = silent) -> Volume:
             layout = _placed(layout, places.reshape(3, 2).astype(float).tolist())
         return layout.volume(body[:size], source)
     except DAMAGE as error:
-        why = f"no field {error}" if isinstance(error, KeyError) else str(error)[:120]
-        raise InputError(f"{name}: damaged or unsupported AVS field: {why}") from None
+        raise damaged(name, "AVS field", error) from None
 
 
 def write(volume: Volume, suffix: str = ".fld", note: Note = silent) -> bytes:

@@ -9,12 +9,11 @@ import re
 import zlib
 from typing import Any
 
-from pcc_cli.errors import InputError
 from pcc_cli.formats.samples import (
     DAMAGE,
-    IDENTITY,
     Layout,
     arranged,
+    damaged,
     framed,
     inflated,
     numbers_in,
@@ -23,7 +22,7 @@ from pcc_cli.formats.samples import (
     widened,
 )
 from pcc_cli.formats.talk import Beside, Note, alone, silent
-from pcc_cli.geometry import Volume
+from pcc_cli.geometry import IDENTITY, Volume
 
 MESHES = False
 _TYPES = {
@@ -63,8 +62,7 @@ def read(data: bytes, name: str, note: Note = silent, beside: Beside = alone) ->
             body = beside(place)
         return layout.volume(_raw(body, fields, layout), {"format": "metaimage", "header": head})
     except DAMAGE as error:
-        why = f"no field {error}" if isinstance(error, KeyError) else str(error)[:120]
-        raise InputError(f"{name}: damaged or unsupported MetaImage file: {why}") from None
+        raise damaged(name, "MetaImage file", error) from None
 
 
 def write(volume: Volume, suffix: str = ".mha", note: Note = silent) -> bytes:

@@ -12,11 +12,11 @@ import gzip
 import re
 from typing import Any
 
-from pcc_cli.errors import InputError
 from pcc_cli.formats.samples import (
     DAMAGE,
     Layout,
     arranged,
+    damaged,
     framed,
     inflated,
     numbers_in,
@@ -66,8 +66,7 @@ def read(data: bytes, name: str, note: Note = silent, beside: Beside = alone) ->
         source = {"format": "nrrd", "header": head}
         return layout.volume(raw, source)
     except DAMAGE as error:
-        why = f"no field {error}" if isinstance(error, KeyError) else str(error)[:120]
-        raise InputError(f"{name}: damaged or unsupported NRRD file: {why}") from None
+        raise damaged(name, "NRRD file", error) from None
 
 
 def write(volume: Volume, suffix: str = ".nrrd", note: Note = silent) -> bytes:

@@ -18,14 +18,19 @@ from typing import Any
 
 import numpy as np
 
-from pcc_cli.errors import OutputError
+from pcc_cli.errors import InputError, OutputError
 from pcc_cli.formats.talk import Note
-from pcc_cli.geometry import Array, Volume
+from pcc_cli.geometry import IDENTITY, Array, Volume
 
-IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 SAMPLES_LIMIT = 1 << 40
 DAMAGE = (ValueError, KeyError, IndexError, TypeError, OverflowError, EOFError, OSError,
           zlib.error, lzma.LZMAError, binascii.Error)  # fmt: skip
+
+
+def damaged(name: str, what: str, error: Exception) -> InputError:
+    """The error for a file called `name` that is no whole `what`, of what reading it raised."""
+    why = f"no field {error}" if isinstance(error, KeyError) else str(error)[:120]
+    return InputError(f"{name}: damaged or unsupported {what}: {why}")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ import numpy as np
 from pcc_cli.errors import InputError
 from pcc_cli.formats.samples import (
     DAMAGE,
-    IDENTITY,
     Layout,
     arranged,
     flat,
@@ -29,7 +28,7 @@ from pcc_cli.formats.samples import (
     widened,
 )
 from pcc_cli.formats.talk import Note, listed, silent
-from pcc_cli.geometry import Volume
+from pcc_cli.geometry import IDENTITY, Volume
 
 MESHES = False
 _TYPES = {

@@ -16,7 +16,7 @@ from pcc_cli.errors import FormatError, InputError
 from pcc_cli.geometry import Array, VoxelCloud
 from pcc_cli.spine import tile
 from pcc_cli.spine.header import Header
-from pcc_cli.tree.morton import morton_order
+from pcc_cli.tree.morton import distinct
 
 
 def levels_of(tiles: Sequence[tile.Stored]) -> int:
@@ -56,5 +56,4 @@ def decode(stored: tile.Stored, octaves: int, device: str) -> tile.Piece:
 
 def _middles(voxels: Array, octaves: int) -> Array:
     """The middle of every cell that holds one of `voxels` (n, 3), in canonical order."""
-    cells = np.unique(voxels >> octaves, axis=0)
-    return (cells[morton_order(cells)] << octaves) + ((1 << octaves) >> 1)
+    return (distinct(voxels >> octaves) << octaves) + ((1 << octaves) >> 1)

@@ -16,6 +16,7 @@ from pcc_cli.metrics import colour
 from pcc_cli.metrics.neighbours import Neighbours
 from pcc_cli.spine.header import Header
 from pcc_cli.spine.tile import Piece
+from pcc_cli.tree.morton import distinct
 
 
 class Quality:
@@ -71,7 +72,7 @@ class Quality:
 
         assert self._header.grid is not None
         steps = np.array(self._header.grid.steps)
-        one, other = (np.unique(cells, axis=0) * (steps / steps[0]) for cells in (voxels, decoded))
+        one, other = (distinct(cells) * (steps / steps[0]) for cells in (voxels, decoded))
         for sums, near, far in zip(self._errors, (other, one), (one, other), strict=True):
             distance, _ = cKDTree(near).query(far, workers=-1)
             sums += float((distance**2).sum()), len(far)

@@ -54,6 +54,16 @@ def morton_order(voxels: Array) -> Array:
     return np.lexsort((low, high))
 
 
+def distinct(voxels: Array) -> Array:
+    """Each of `voxels` (n, 3) once; equal ones must stand together, as in Morton order.
+
+    So do the cells `voxels >> k` of sorted voxels, which are sorted themselves.
+    """
+    first = np.ones(len(voxels), dtype=bool)
+    np.any(voxels[1:] != voxels[:-1], axis=1, out=first[1:])
+    return voxels[first]
+
+
 def depth_of(voxels: Array) -> int:
     """Smallest d such that every coordinate is below 2**d; 0 when all are 0 or none exist."""
     return int(voxels.max()).bit_length() if len(voxels) else 0

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pcc_cli.codecs import rootcell
 from pcc_cli.codecs.base import Payload, Progress, setting, silent
 from pcc_cli.codecs.deepcompress import coarse, entropy, priors, thresholds
 from pcc_cli.codecs.deepcompress.entropy import Part
@@ -31,12 +32,11 @@ from pcc_cli.fields import integer, member
 from pcc_cli.geometry import Shape, VoxelCloud
 from pcc_cli.nn.device import compute
 from pcc_cli.tree import neighbours, octree
-from pcc_cli.tree.morton import morton_order
+from pcc_cli.tree.morton import distinct
 from pcc_cli.tree.neighbours import Level
 
 Array = np.ndarray[Any, Any]
 
-MAX_DEPTH = 32
 MAX_VOXELS = MAX_CELLS  # of one payload, before and after; larger clouds come in tiles
 MARK_LIMIT = 1 << 30
 BLOCK_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
@@ -89,8 +89,8 @@ class DeepCompress:
             raise InputError(f"deepcompress takes a VoxelCloud of at most {MAX_VOXELS} points")
         if not len(shape):
             return Payload({"cells": 0})
-        voxels = _distinct(shape.voxels)
-        base, depth = _root_cell(voxels)
+        voxels = distinct(shape.voxels)
+        base, depth = rootcell.around(voxels, STAGES + 1)
         tree = octree.build(voxels - base, depth)
         coded = compute(self.device, lambda device: self._encoded(tree, device, progress))
         return Payload({"base": base.tolist(), "depth": depth, **coded.meta}, coded.streams)
@@ -150,9 +150,9 @@ def _decoded(payload: Payload, device: torch.device) -> VoxelCloud:
     block_size = integer(meta, "block_size", BLOCK_SIZES[0], BLOCK_SIZES[-1])
     if block_size not in BLOCK_SIZES:
         raise FormatError(f"there are no blocks of {block_size} voxels")
-    depth = integer(meta, "depth", STAGES + 1, MAX_DEPTH)
+    depth = integer(meta, "depth", STAGES + 1, rootcell.MAX_DEPTH)
     cells = integer(meta, "cells", 1, MAX_CELLS)
-    base, marks = _base(meta, depth), _marks(meta, STAGES - refined)
+    base, marks = rootcell.corner_of(meta, depth), _marks(meta, STAGES - refined)
     model = load_model(member(recorded, "id", str), member(recorded, "sha256", str), name, device)
     exact = coarse.Decoder(payload.stream("OCCU"))
     levels = exact.upper(depth - STAGES, cells, device)
@@ -248,30 +248,3 @@ def _marks(meta: dict[str, Any], count: int) -> list[int]:
         raise FormatError(f"there are {count} marks, not {len(values)}")
     named = {f"mark {stage}": value for stage, value in enumerate(values)}
     return [integer(named, name, -MARK_LIMIT, MARK_LIMIT) for name in named]
-
-
-def _distinct(voxels: Array) -> Array:
-    """`voxels` (n, 3), each once, in Morton order."""
-    ordered = voxels[morton_order(voxels)]
-    first = np.ones(len(ordered), dtype=bool)
-    np.any(ordered[1:] != ordered[:-1], axis=1, out=first[1:])
-    return ordered[first]
-
-
-def _root_cell(voxels: Array) -> tuple[Array, int]:
-    """Corner (3,) and depth of the smallest octree cell of depth 4 or more that holds `voxels`."""
-    low, high = voxels.min(0), voxels.max(0)
-    depth = max(int((low ^ high).max()).bit_length(), STAGES + 1)
-    return (low >> depth) << depth, depth
-
-
-def _base(meta: dict[str, Any], depth: int) -> Array:
-    """The corner (3,) of the root cell, from a file."""
-    values = member(meta, "base", list)
-    if len(values) != 3:
-        raise FormatError(f"a root cell has three coordinates, not {len(values)}")
-    axes = dict(zip("xyz", values, strict=True))
-    corner = np.array([integer(axes, axis, 0, (1 << MAX_DEPTH) - 1) for axis in "xyz"])
-    if (corner & ((1 << depth) - 1)).any():
-        raise FormatError(f"the root cell at {corner.tolist()} is not on the grid of its depth")
-    return corner

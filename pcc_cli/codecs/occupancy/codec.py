@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from pcc_cli.codecs import multiplicity, ranks
+from pcc_cli.codecs import multiplicity, ranks, rootcell
 from pcc_cli.codecs.base import Payload, Progress, setting, silent
 from pcc_cli.codecs.occupancy import lossy
 from pcc_cli.codecs.occupancy.lossy import DENSE, Loss
@@ -34,7 +34,6 @@ from pcc_cli.tree.morton import morton_order
 
 Array = np.ndarray[Any, Any]
 
-MAX_DEPTH = 32
 LISTED = 4096  # bytes of a stream from which on the sizes of its levels are worth their room
 # Surfaces have three voxels or more for each node of the level above them, scans hardly more than
 # one. On surfaces half of the bits are certain enough to be coded the quick way, and blocks may
@@ -92,8 +91,7 @@ class Occupancy:
 
     def _encode_coarse(self, voxels: Array, loss: Loss) -> Payload:
         """The payload of distinct voxels, each kept about once."""
-        cells = np.unique(lossy.coarser(voxels, loss.scale), axis=0)
-        about, streams, decoded = self._encode_voxels(cells[morton_order(cells)], loss)
+        about, streams, decoded = self._encode_voxels(lossy.coarser(voxels, loss.scale), loss)
         meta = {"points": len(decoded), "voxels": len(decoded), **about}
         return Payload(meta, streams, decoded=VoxelCloud(_spread(decoded, loss)))
 
@@ -101,7 +99,7 @@ class Occupancy:
         self, voxels: Array, loss: Loss
     ) -> tuple[dict[str, Any], dict[str, bytes], Array]:
         """Members for the meta and the stream of a tree, and the voxels that it decodes to."""
-        base, depth = _root_cell(voxels)
+        base, depth = rootcell.around(voxels)
         loss = replace(loss, grown=min(loss.grown, depth), sure=loss.sure if depth else 0)
         meta = {"base": base.tolist(), "depth": depth, **loss.to_json()}
         if not depth:
@@ -130,14 +128,14 @@ class Occupancy:
         if not points:
             return VoxelCloud(np.zeros((0, 3), dtype=np.int64))
         count = integer(meta, "voxels", 1, points)
-        depth = integer(meta, "depth", 0, MAX_DEPTH)
+        depth = integer(meta, "depth", 0, rootcell.MAX_DEPTH)
         voxels = np.zeros((1, 3), dtype=np.int64)
         loss = Loss.from_json(meta, depth)
         if depth:
             voxels = octree.voxels_of(self._decoded_tree(payload, depth, loss, count))
         if len(voxels) != count:
             raise FormatError(f"the tree holds {len(voxels)} voxels, its header says {count}")
-        voxels += _base(meta, depth)
+        voxels += rootcell.corner_of(meta, depth)
         if loss != Loss():
             return VoxelCloud(_spread(voxels, loss))
         if "ranks" in meta:
@@ -151,14 +149,14 @@ class Occupancy:
         Errors as in `decode`.
         """
         meta = payload.meta
-        depth = integer(meta, "depth", 0, MAX_DEPTH) if meta.get("points") else 0
+        depth = integer(meta, "depth", 0, rootcell.MAX_DEPTH) if meta.get("points") else 0
         loss = Loss.from_json(meta, depth)
         inner = octaves - (loss.scale // lossy.UNIT).bit_length() + 1  # octaves within the tree
         if "ranks" in meta or loss.scale % lossy.UNIT or not 0 < inner < depth:
             return self.decode(payload)
         count = integer(meta, "voxels", 1, MAX_VOXELS)
         cells = octree.voxels_of(self._decoded_tree(payload, depth - inner, loss, count))
-        return VoxelCloud(_spread((cells << inner) + _base(meta, depth), loss))
+        return VoxelCloud(_spread((cells << inner) + rootcell.corner_of(meta, depth), loss))
 
     def _decoded_tree(
         self, payload: Payload, levels: int, loss: Loss, voxels: int
@@ -167,7 +165,7 @@ class Occupancy:
         meta = payload.meta
         recorded, stream = member(meta, "model", dict), payload.stream("OCCU")
         named = member(recorded, "id", str), member(recorded, "sha256", str)
-        depth = integer(meta, "depth", 0, MAX_DEPTH)
+        depth = integer(meta, "depth", 0, rootcell.MAX_DEPTH)
 
         def decoded(device: torch.device) -> octree.Octree:
             walk = Walk(load_model(*named, device), depth, loss, voxels)
@@ -180,25 +178,6 @@ def _spread(voxels: Array, loss: Loss) -> Array:
     """Decoded voxels on the grid of the source, in canonical order."""
     spread = lossy.finer(voxels, loss.scale)
     return spread if loss.scale == lossy.UNIT else spread[morton_order(spread)]
-
-
-def _root_cell(voxels: Array) -> tuple[Array, int]:
-    """Corner (3,) and depth of the smallest octree cell that holds all `voxels`."""
-    low, high = voxels.min(0), voxels.max(0)
-    depth = int((low ^ high).max()).bit_length()
-    return (low >> depth) << depth, depth
-
-
-def _base(meta: dict[str, Any], depth: int) -> Array:
-    """The corner (3,) of the root cell, from a file."""
-    values = member(meta, "base", list)
-    if len(values) != 3:
-        raise FormatError(f"a root cell has three coordinates, not {len(values)}")
-    axes = dict(zip("xyz", values, strict=True))
-    corner = np.array([integer(axes, axis, 0, (1 << MAX_DEPTH) - 1) for axis in "xyz"])
-    if (corner & ((1 << depth) - 1)).any():
-        raise FormatError(f"the root cell at {corner.tolist()} is not on the grid of its depth")
-    return corner
 
 
 def _bit_coder(meta: dict[str, Any]) -> BitCoder:

@@ -18,6 +18,7 @@ import numpy as np
 from pcc_cli.errors import FormatError
 from pcc_cli.fields import integer
 from pcc_cli.geometry import Array
+from pcc_cli.tree.morton import distinct, morton_order
 
 UNIT = 256  # of `Loss.scale`: the grid is left as it is
 COARSEST = 1 << 32
@@ -70,7 +71,9 @@ _NONE = Loss()
 
 
 def choose(voxels: Array, quality: float) -> Loss:
-    """What to leave out of `voxels`, (n, 3) distinct, at a `quality` from 0 to 100.
+    """What to leave out of `voxels` at a `quality` from 0 to 100.
+
+    voxels : (n, 3) distinct, in canonical order
 
     As many octaves as it takes to make the cloud a surface go into the scale, the rest is grown.
     """
@@ -89,17 +92,21 @@ def choose(voxels: Array, quality: float) -> Loss:
 
 def _octaves_to_surface(voxels: Array, most: int) -> int:
     """How often the grid has to double until voxels fill their surface; at most `most` times."""
+    cells = voxels
     for octave in range(most):
-        finer = voxels >> octave
-        count = len(np.unique(finer, axis=0)) if octave else len(voxels)
-        if count >= DENSE * len(np.unique(finer >> 1, axis=0)):
+        above = distinct(cells >> 1)
+        if len(cells) >= DENSE * len(above):
             return octave
+        cells = above
     return most
 
 
 def coarser(voxels: Array, scale: int) -> Array:
-    """`voxels` (n, 3) in steps of `scale` / 256."""
-    return voxels if scale == UNIT else voxels * UNIT // scale
+    """The cells of `scale` / 256 that hold `voxels` (n, 3), each once, in canonical order."""
+    if scale == UNIT:
+        return voxels
+    cells = voxels * UNIT // scale
+    return distinct(cells[morton_order(cells)])
 
 
 def finer(voxels: Array, scale: int) -> Array:

@@ -35,9 +35,6 @@ class Samples(Peer):
     id: ClassVar[str] = "samples"
     accepts: ClassVar[tuple[type, ...]] = (Volume,)
     exact: ClassVar[bool] = True
-    lossless: ClassVar[bool] = False
-    rates: ClassVar[tuple[dict[str, Any], ...]] = ()
-    keeps_attributes: ClassVar[bool] = False
 
     def config(self) -> dict[str, Any]:
         return asdict(self)

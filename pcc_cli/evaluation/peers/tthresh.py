@@ -38,9 +38,6 @@ class Tthresh(Peer):
     id: ClassVar[str] = "tthresh"
     accepts: ClassVar[tuple[type, ...]] = (Volume,)
     exact: ClassVar[bool] = True
-    lossless: ClassVar[bool] = False
-    rates: ClassVar[tuple[dict[str, Any], ...]] = ()
-    keeps_attributes: ClassVar[bool] = False
 
     def config(self) -> dict[str, Any]:
         return asdict(self)

@@ -10,6 +10,7 @@ floats, the coder as integers in units of 1/256. `codecs.deepcompress.scales` ma
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -44,7 +45,7 @@ ONE_BY_ONE = ((0,), (7,), (3,), (4,), (5,), (2,), (6,), (1,))
 CHECKERBOARD = ((0, 3, 5, 6), (1, 2, 4, 7))
 
 
-class Prior:
+class Prior(ABC):
     """An entropy model with its inputs: the hyper-latents, and what is known of the latents.
 
     Subclasses say which phases of cells and how many groups of channels there are, whether there
@@ -62,9 +63,9 @@ class Prior:
         self.about = about.repeat(len(level), 1)
 
     @classmethod
+    @abstractmethod
     def own_shapes(cls, config: NetworkConfig) -> Shapes:
         """(inputs, outputs) of the layers behind the hyper-synthesis."""
-        raise NotImplementedError
 
     @classmethod
     def shapes(cls, config: NetworkConfig) -> Shapes:
@@ -100,12 +101,12 @@ class Prior:
             for phase in self.phases
         ]
 
+    @abstractmethod
     def predict(self, step: int, known: Tensor) -> Tensor:
         """(n, 2 c) means and scales of the channels of `step`, for all cells.
 
         known : (n, C) activations; 0 where a latent is not known yet
         """
-        raise NotImplementedError
 
     def apply(self, layer: str, x: Tensor, near: Neighbourhood | None = None) -> Tensor:
         return self.layers.apply_layer(f"{self.name}.{layer}", x, near)
