@@ -6,7 +6,7 @@ import attributes_decoder
 import numpy as np
 import pytest
 
-from pcc_cli.attributes import coder, detail, neighbours
+from pcc_cli.attributes import coder, detail, neighbourhood, neighbours
 from pcc_cli.attributes.bits import BitReader, BitWriter
 from pcc_cli.attributes.integers import Scale, from_integers, scales
 from pcc_cli.entropy import columns, rangecoder, reference
@@ -163,16 +163,19 @@ def test_few_points_constants_and_meshes_stay_with_columns():
     round_trip([np.zeros(0)], SHEET[:0])
 
 
-def test_threads_and_range_coders_do_not_matter(monkeypatch):
-    values = [column.astype(np.int64) for column in colours(SHEET)]
+@pytest.mark.parametrize("top", [255, 4000])
+def test_types_threads_and_range_coders_do_not_matter(monkeypatch, top):
+    values = [column.astype(np.int64) * top // 255 for column in colours(SHEET)]
     stages = list(detail.stages(SHEET))
-    expected = neighbours.encode(values, [255] * 3, stages)
-    pool = neighbours.ThreadPoolExecutor
-    monkeypatch.setattr(neighbours, "ThreadPoolExecutor", lambda threads: pool(1))
-    assert neighbours.encode(values, [255] * 3, stages) == expected
+    expected = neighbours.encode(values, [top] * 3, stages)
+    monkeypatch.setattr(neighbours, "ahead", lambda items, most: items)
+    assert neighbours.encode(values, [top] * 3, stages) == expected
+    for limit in ("_NARROW_VALUE", "_NARROW_ERROR"):
+        monkeypatch.setattr(neighbourhood, limit, 0)  # all in float64
+    assert neighbours.encode(values, [top] * 3, stages) == expected
     monkeypatch.setattr(rangecoder, "coders", reference)
-    assert neighbours.encode(values, [255] * 3, stages) == expected
-    back = neighbours.decode(expected, [255] * 3, stages, len(SHEET))
+    assert neighbours.encode(values, [top] * 3, stages) == expected
+    back = neighbours.decode(expected, [top] * 3, stages, len(SHEET))
     assert all(np.array_equal(a, b) for a, b in zip(values, back, strict=True))
 
 

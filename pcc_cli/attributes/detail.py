@@ -11,11 +11,9 @@ are found by binary search, those of its children follow from them by table look
 
 from __future__ import annotations
 
-import itertools
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +25,7 @@ Array = np.ndarray[Any, Any]
 FEW = 6  # neighbours; a point with fewer looks further away, too
 NEAR = 3  # largest squared distance of a neighbour in the cells around
 SAME = 255  # place of a neighbour in the same cell
+_CHUNK = 8192  # points, whose neighbours stay in the L2 cache
 FAR = len(OFFSETS) - NEAR - 1  # and its squared distance is the place of a neighbour further away
 
 
@@ -48,21 +47,17 @@ class Stage:
 
 
 class Stages:
-    """The stages of `voxels`, made once, while threads walk along them."""
+    """The stages of `voxels`, made once, for whoever walks along them, one after the other."""
 
     def __init__(self, voxels: Array) -> None:
         self._found: list[Stage] = []
         self._rest = stages(voxels)
-        self._turn = threading.Lock()
 
     def __iter__(self) -> Iterator[Stage]:
-        for place in itertools.count():
-            with self._turn:
-                if place == len(self._found):
-                    self._found += itertools.islice(self._rest, 1)
-            if place == len(self._found):
-                return
-            yield self._found[place]
+        yield from self._found
+        for stage in self._rest:
+            self._found.append(stage)
+            yield stage
 
 
 def stages(voxels: Array) -> Iterator[Stage]:
@@ -100,7 +95,7 @@ class _Level:
         self._parent_of = np.cumsum(old) - 1
         occupied = np.bitwise_or.reduceat(1 << (keys & 7), firsts)
         # The last entry stands for parents that are not there.
-        self._occupied = np.append(occupied, 0).astype(np.int32) * 8
+        self._occupied = np.append(occupied, 0).astype(np.int32)
         self._firsts = np.append(firsts, 0).astype(np.int32)
         fresh = np.flatnonzero(np.diff(firsts, append=len(keys)) > 1)  # parents with new children
         self._place = np.zeros(len(firsts), dtype=np.int32)
@@ -112,19 +107,29 @@ class _Level:
         for octant in range(1, 8):
             mine = np.flatnonzero(octants == octant)
             if len(mine):
-                yield self._stage(octant, mine)
+                parts = [
+                    self._neighbours(octant, mine[begin : begin + _CHUNK])
+                    for begin in range(0, len(mine), _CHUNK)
+                ]
+                counts, near, places = (np.concatenate(part) for part in zip(*parts, strict=True))
+                yield Stage(self._rows[mine], np.append(0, np.cumsum(counts)), near, places)
 
-    def _stage(self, octant: int, mine: Array) -> Stage:
+    def _neighbours(self, octant: int, mine: Array) -> tuple[Array, Array, Array]:
+        """How many neighbours each of the points `mine` has, and rows and places of them all."""
         parents = self._place[self._parent_of[mine]]
-        known = np.empty((len(mine), len(OFFSETS)), dtype=bool)
-        cells = np.empty((len(mine), len(OFFSETS)), dtype=np.int32)
-        for k, (parent, child) in enumerate(_COUSINS[octant]):
-            cousins = self._around[parent, parents]
-            rank = RANK[self._occupied[cousins] + child]
-            known[:, k] = rank >= 0 if child < octant else rank == 0
-            cells[:, k] = self._firsts[cousins] + rank
-        points, places = np.nonzero(known)
-        near, places = self._rows[cells[known]], places.astype(np.uint8)
+        cousins = _COUSINS[octant]
+        around = self._around[cousins.parents[:, None], parents]
+        occupied = self._occupied[around]
+        # Coded are the children before this one, and the first of each parent.
+        coded = occupied & (((1 << octant) - 1) | (occupied & -occupied))
+        known = coded[cousins.who] >> cousins.child[:, None] & 1
+        points, places = np.nonzero(known.T)
+        who = cousins.who[places]
+        ranks = RANK[occupied[who, points] * 8 + cousins.child[places]]
+        near, places = (
+            self._rows[self._firsts[around[who, points]] + ranks],
+            places.astype(np.uint8),
+        )
         counts = np.bincount(points, minlength=len(mine))
         few = np.flatnonzero(counts < FEW)
         if len(few):
@@ -134,7 +139,7 @@ class _Level:
             near = np.concatenate([near, far])[order]
             places = np.concatenate([places, far_places])[order]
             counts += np.bincount(few[which], minlength=len(mine))
-        return Stage(self._rows[mine], np.append(0, np.cumsum(counts)), near, places)
+        return counts, near, places
 
     def _further(self, mine: Array, parents: Array) -> tuple[Array, Array, Array]:
         """For the points `mine`: which of them, and rows and places, of the first points in the
@@ -149,17 +154,23 @@ class _Level:
         return which[far], self._rows[cells[far]], places
 
 
-def _cousins() -> list[list[tuple[int, int]]]:
-    """[octant][k] -> the parent around (27, the own one is 13) and its child at offset k."""
-    table = []
-    for octant in range(8):
-        bits = (octant >> 2, octant >> 1 & 1, octant & 1)
-        steps = [[b + o for b, o in zip(bits, offset, strict=True)] for offset in OFFSETS]
-        table.append([
-            (9 * (x // 2) + 3 * (y // 2) + z // 2 + 13, 4 * (x % 2) + 2 * (y % 2) + z % 2)
-            for x, y, z in steps
-        ])  # fmt: skip
-    return table
+class _Cousins(NamedTuple):
+    """Where the 26 cells around a child lie.
+
+    parents : (8,) which of the 27 cells around the parent (13 is itself) they are children of
+    who, child : (26,) place among `parents`, and octant there
+    """
+
+    parents: Array
+    who: Array
+    child: Array
 
 
-_COUSINS = _cousins()
+def _cousins(octant: int) -> _Cousins:
+    bits = np.array([octant >> 2, octant >> 1 & 1, octant & 1])
+    steps = bits + np.array(OFFSETS)
+    parents, who = np.unique(steps // 2 @ [9, 3, 1] + 13, return_inverse=True)
+    return _Cousins(parents, who, steps % 2 @ [4, 2, 1])
+
+
+_COUSINS = [_cousins(octant) for octant in range(8)]

@@ -9,18 +9,26 @@ who exchanges guesses for values.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from pcc_cli.attributes import residuals
+from pcc_cli.attributes.ahead import ahead
 from pcc_cli.attributes.bits import BitReader, BitWriter
 from pcc_cli.attributes.detail import Stage
-from pcc_cli.attributes.neighbourhood import FACES, LOG_OFFSET, ONE, Block, Channel
+from pcc_cli.attributes.neighbourhood import (
+    LOG_OFFSET,
+    ONE,
+    Block,
+    Channel,
+    View,
+    blocks,
+    inputs_of_error,
+    inputs_of_guess,
+)
 from pcc_cli.attributes.regression import WEIGHT_BITS, Regression
 from pcc_cli.attributes.residuals import FRACTION_BITS, LIMIT, PHASES, Tables
 from pcc_cli.entropy.rangecoder import RangeDecoder, RangeEncoder
@@ -30,8 +38,7 @@ Array = np.ndarray[Any, Any]
 
 VALUE_BITS = 20  # of the largest value
 GUIDES = 2  # columns that one may follow
-BLOCK_MIN, BLOCK_MAX = 256, 8192
-_GROWTH = 4  # a block is at most 2**-4 of what was coded before
+_AHEAD = 16  # blocks
 _GUESS_TRUST = 1 << 22
 _ERROR_TRUST = 1 << 16
 _NORMAL = 256  # differences are learned in units of 1/256 of the local scale
@@ -111,11 +118,11 @@ class _Writer(_Tables):
         outside = np.where(steps > 0, _ABOVE, _BELOW)
         symbols = np.where(excess > 0, outside, steps + LIMIT)
         contexts = self.contexts(guesses, bins, low)
-        self.stream.encode(symbols, self.buckets[contexts])
+        self.stream.encode(symbols, self.buckets.frequencies, contexts)
         self.buckets.learn(contexts, symbols)
         sizes = np.frexp(excess[beyond].astype(np.float64))[1].astype(np.int64) - 1
         alone = np.zeros_like(sizes)
-        self.stream.encode(sizes, self.excess[alone])
+        self.stream.encode(sizes, self.excess.frequencies, alone)
         self.excess.learn(alone, sizes)
         self.plain.put(values, low)
         self.plain.put(excess[beyond], sizes)
@@ -134,11 +141,11 @@ class _Reader(_Tables):
     def exchange(self, rows: Array, guesses: Array, bins: Array) -> Array:
         low = residuals.low_bits(bins)
         contexts = self.contexts(guesses, bins, low)
-        symbols = self.stream.decode(self.buckets[contexts]).astype(np.int64)
+        symbols = self.stream.decode(self.buckets.frequencies, contexts).astype(np.int64)
         self.buckets.learn(contexts, symbols)
         beyond = np.flatnonzero(symbols > 2 * LIMIT)
         alone = np.zeros_like(beyond)
-        sizes = self.stream.decode(self.excess[alone]).astype(np.int64)
+        sizes = self.stream.decode(self.excess.frequencies, alone).astype(np.int64)
         self.excess.learn(alone, sizes)
         rest = self.plain.take(low)
         excess = LIMIT + (self.plain.take(sizes) | 1 << sizes)
@@ -155,60 +162,43 @@ class _Reader(_Tables):
 def _walk_all(
     sides: Sequence[_Side], tops: Sequence[int], stages: Iterable[Stage], count: int
 ) -> list[Channel]:
-    """Codes the columns side by side in threads: each follows its guides at a block's distance.
+    """Codes the columns, block by block, while another thread makes the blocks.
 
-    What is computed does not depend on how the threads run; numpy lets them run at once.
+    More threads would wait for each other's Python more than they save.
     """
     channels = [Channel(count) for _ in sides]
-    with ThreadPoolExecutor(len(sides) + 1) as pool:
-        pool.submit(deque, stages, 0)  # makes stages before they are needed
-        tasks = [
-            pool.submit(_walk, side, tops[k], channels[k], channels[max(0, k - GUIDES) : k], stages)
-            for k, side in enumerate(sides)
-        ]
-        for task in tasks:
-            task.result()
+    walks = [
+        _Walk(side, tops[k], channels[k], channels[max(0, k - GUIDES) : k])
+        for k, side in enumerate(sides)
+    ]
+    for block in ahead(blocks(stages), _AHEAD):
+        for walk in walks:
+            walk.code(block)
     return channels
 
 
-def _walk(
-    side: _Side, top: int, channel: Channel, guides: list[Channel], stages: Iterable[Stage]
-) -> None:
-    """Codes one column, stage by stage and block by block."""
-    size = 4 * (1 + len(guides)) + (len(guides) or FACES)
-    wide_mean = [0] * size
-    wide_mean[1 + len(guides)] = 1 << WEIGHT_BITS
-    guess = Regression(wide_mean, _GUESS_TRUST)
-    error = Regression([20000] * 3 + [0] * (2 + len(guides)), _ERROR_TRUST)
-    coded = 1
-    try:
-        channel.values[0] = side.first() * ONE
-        for stage in stages:
-            begin, points = 0, len(stage.rows)
-            while begin < points:
-                end = min(begin + min(max(BLOCK_MIN, coded >> _GROWTH), BLOCK_MAX), points)
-                coded += end - begin
-                for guide in guides:
-                    guide.wait(coded)
-                _code(side, Block(stage, begin, end, channel, guides), top, channel, guess, error)
-                channel.reach(coded)
-                begin = end
-    finally:  # whoever waits must not wait for ever when this column is damaged
-        channel.reach(len(channel.values))
+class _Walk:
+    """Codes one column, block by block, and learns from each."""
 
+    def __init__(self, side: _Side, top: int, channel: Channel, guides: list[Channel]) -> None:
+        self._side, self._top, self._channel, self._guides = side, top, channel, guides
+        wide_mean = [0] * inputs_of_guess(len(guides))
+        wide_mean[1 + len(guides)] = 1 << WEIGHT_BITS
+        self._guess = Regression(wide_mean, _GUESS_TRUST)
+        self._error = Regression(
+            [20000] * 3 + [0] * (inputs_of_error(len(guides)) - 3), _ERROR_TRUST
+        )
+        channel.keep(np.array([0]), np.array([side.first() * float(ONE)]), np.zeros(1))
 
-def _code(
-    side: _Side, block: Block, top: int, channel: Channel, guess: Regression, error: Regression
-) -> None:
-    """Codes one block and learns from it."""
-    parts, scatter = block.inputs()
-    step = guess.guess(parts)
-    limited = np.clip(block.mean + step, 0, top * ONE + ONE - 1)
-    bins = residuals.bins_of(error.guess(scatter))
-    values = side.exchange(block.rows, limited.astype(np.int64), bins) * float(ONE)
-    channel.values[block.rows] = values
-    actual = values - block.mean
-    missed = np.abs(actual - step)
-    channel.errors[block.rows] = missed
-    guess.learn(np.floor(parts * _NORMAL / block.scale), np.floor(actual * _NORMAL / block.scale))
-    error.learn(scatter, residuals.logarithm(missed + LOG_OFFSET))
+    def code(self, block: Block) -> None:
+        seen = View(block, self._channel, self._guides)
+        step = self._guess.guess(seen.guess)
+        limited = np.clip(seen.mean + step, 0, self._top * ONE + ONE - 1)
+        bins = residuals.bins_of(self._error.guess(seen.scatter))
+        values = self._side.exchange(block.rows, limited.astype(np.int64), bins) * float(ONE)
+        actual = values - seen.mean
+        missed = np.abs(actual - step)
+        self._channel.keep(block.rows, values, missed)
+        inputs, target = seen.guess * _NORMAL / seen.scale, actual * _NORMAL / seen.scale
+        self._guess.learn(np.floor(inputs), np.floor(target))
+        self._error.learn(seen.scatter, residuals.logarithm(missed + LOG_OFFSET))

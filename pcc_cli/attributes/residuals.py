@@ -87,15 +87,12 @@ class Tables:
     """Counts of symbols in each context, and the frequencies that follow from them.
 
     first : (r, k) int64, the frequencies to begin with
+    frequencies : (r, k) int64, as they are now
     """
 
     def __init__(self, first: Array) -> None:
         self._counts = first * (_PRIOR * _UNIT) // TOTAL
-        self._frequencies = normal(self._counts)
-
-    def __getitem__(self, rows: Array) -> Array:
-        """(n, k) int64 frequencies in the contexts `rows` (n,)."""
-        return self._frequencies[rows]
+        self.frequencies = normal(self._counts)
 
     def learn(self, rows: Array, symbols: Array) -> None:
         """Takes in `symbols` (n,), each in its context."""
@@ -107,4 +104,4 @@ class Tables:
         full = counts.sum(axis=1) > _COUNT_LIMIT
         counts[full] -= counts[full] >> 1
         self._counts[touched] = counts
-        self._frequencies[touched] = normal(counts)
+        self.frequencies[touched] = normal(counts)

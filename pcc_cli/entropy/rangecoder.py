@@ -43,9 +43,10 @@ class RangeEncoder:
     def __init__(self) -> None:
         self._coder = coders.RangeEncoder()
 
-    def encode(self, symbols: Array, frequencies: Array) -> None:
-        """Append `symbols` (n,), integers below k, coded with `frequencies` (n, k)."""
-        self._append(symbols, _table(frequencies))
+    def encode(self, symbols: Array, frequencies: Array, rows: Array | None = None) -> None:
+        """Append `symbols` (n,), integers below k, coded with `frequencies` (n, k); or (m, k), of
+        which `rows` (n,) says whose row is which."""
+        self._append(symbols, _table(frequencies, rows))
 
     def encode_binary(self, bits: Array, ones: Array) -> None:
         """Append `bits` (n,), 0 or 1; `ones` (n,) is 2**16 times the probability of each 1."""
@@ -84,9 +85,9 @@ class RangeDecoder:
         self._has_data = bool(data)
         self._has_symbols = False
 
-    def decode(self, frequencies: Array) -> Array:
-        """(n,) int32, the next symbols, coded with `frequencies` (n, k)."""
-        return self._next(_table(frequencies))
+    def decode(self, frequencies: Array, rows: Array | None = None) -> Array:
+        """(n,) int32, the next symbols, coded with `frequencies` (n, k), or `rows` (n,) of them."""
+        return self._next(_table(frequencies, rows))
 
     def decode_binary(self, ones: Array) -> Array:
         """(n,) int32, the next bits; `ones` (n,) is 2**16 times the probability of each 1."""
@@ -108,8 +109,8 @@ class RangeDecoder:
         return symbols
 
 
-def _table(frequencies: Array) -> Array:
-    """`frequencies` (n, k), checked, as the float64 table that the coders take.
+def _table(frequencies: Array, which: Array | None) -> Array:
+    """`frequencies`, checked, those rows or all, as the float64 table (n, k) that the coders take.
 
     A smallest entry of 1 and the sum bound every entry from above as well.
     """
@@ -120,7 +121,8 @@ def _table(frequencies: Array) -> Array:
     if rows and (counts.min() < 1 or np.any(np.einsum("ij->i", counts) != TOTAL)):
         raise ValueError(f"frequencies must be at least 1 and each row must sum to {TOTAL}")
     # C order matters: constriction reads a Fortran-ordered table as if it were not.
-    return counts.astype(np.float64, "C")
+    table = counts.astype(np.float64, "C")
+    return table if which is None else table[which]
 
 
 def _binary_table(ones: Array) -> Array:
