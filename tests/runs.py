@@ -8,23 +8,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import volumes
 
 from pcc_cli import formats
-from pcc_cli.evaluation.report import exhibits, sections
+from pcc_cli.evaluation import pictures
+from pcc_cli.evaluation.case import Case
+from pcc_cli.evaluation.report import exhibits
 from pcc_cli.evaluation.rows import Row, write_csv, write_rows
-from pcc_cli.geometry import Array, Mesh, PointCloud
+from pcc_cli.geometry import Array, Mesh, PointCloud, Volume
 
 HOSTILE = "</script><b>&\"'.ply"  # the name of a file, as unlucky as it can be
-SCAN, FIELD, BALL = "scan.ply", "field.bin", "ball.ply"
+SCAN, FIELD, BALL, BLOBS = "scan.ply", "field.bin", "ball.ply", "blobs.npy"
 STEPS = (0.04, 0.08, 0.16)
 OURS, PEER = "occupancy.1", "gpcc"
+VOLUMES, VOLUMES_PEER = "neurcomp.1", "sperr"
 
 
 def shrink(patch: pytest.MonkeyPatch) -> None:
     """Small pictures: they are what takes time."""
     for name, pixels in (("WIDTH", 160), ("HEIGHT", 144)):
-        for module in (exhibits, sections):
-            patch.setattr(module, name, pixels)
+        patch.setattr(exhibits, name, pixels)
 
 
 def globe(count: int = 4000, radius: float = 1.0) -> Array:
@@ -67,7 +70,10 @@ def made(folder: Path, names: tuple[str, ...] = (SCAN, FIELD, BALL)) -> list[Row
     makers = {SCAN: scan, FIELD: field, BALL: ball}
     rows = []
     for number, name in enumerate(names):
-        rows += _of_file(folder, name, number, makers.get(name, scan)())
+        if name == BLOBS:
+            rows += _of_volume(folder, f"{number:064d}")
+        else:
+            rows += _of_file(folder, name, number, makers.get(name, scan)())
     write_rows(folder, rows)
     write_csv(folder, rows)
     return rows
@@ -87,6 +93,24 @@ def _of_file(folder: Path, name: str, number: int, shape: PointCloud | Mesh) -> 
             kept = _kept(folder, f"{number}-{step}", coarse)
             quality = 20 * math.log10(2.0 / step)
             metrics = {"d1_psnr_db": quality, "d2_psnr_db": quality + 4.0, "f_score": 0.5}
+            rows.append(_row(blank, codec, f"x{step:g}", cost * 0.02 / step, metrics, kept))
+    return rows
+
+
+def _of_volume(folder: Path, digest: str) -> list[Row]:
+    """A volume, 24 samples along z, lossless and at three rates, by two codecs."""
+    volume = Volume(volumes.blobs((24, 20, 32)), spacing=(1.0, 1.0, 2.0))
+    case = Case(BLOBS, digest, volume, volume)
+    original = pictures.keep_original(folder, case)
+    blank = Row(BLOBS, digest, "volume", len(volume), "", peak=250.0, original=original)
+    rows = []
+    for codec, cost in ((VOLUMES, 6.0), (VOLUMES_PEER, 8.0)):
+        exact = {"psnr_db": math.inf, "ssim": 1.0, "max_error": 0.0}
+        rows.append(_row(blank, codec, "lossless", cost, exact, original))
+        for step in STEPS:
+            coarse = np.rint(volume.values / (500 * step)) * np.float32(500 * step)
+            kept = pictures.keep_decoded(folder, case, codec, f"{step}", Volume(coarse))
+            metrics = {"psnr_db": 20 * math.log10(2.0 / step), "ssim": 0.9, "max_error": 250 * step}
             rows.append(_row(blank, codec, f"x{step:g}", cost * 0.02 / step, metrics, kept))
     return rows
 

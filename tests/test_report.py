@@ -20,6 +20,8 @@ import pytest
 import runs
 
 from pcc_cli.errors import InputError, OutputError, UnsupportedError
+from pcc_cli.evaluation import pictures
+from pcc_cli.evaluation.case import Case
 from pcc_cli.evaluation.report import deviation, exhibits, images
 from pcc_cli.evaluation.report.camera import Camera
 from pcc_cli.evaluation.report.glance import headline, lossless_rates
@@ -28,9 +30,10 @@ from pcc_cli.evaluation.report.markup import Html, join, tag
 from pcc_cli.evaluation.report.packing import packed
 from pcc_cli.evaluation.report.plots import plot
 from pcc_cli.evaluation.report.ramp import ERROR, HEIGHT, Ramp
+from pcc_cli.evaluation.report.slices import middle, middle_of, plate
 from pcc_cli.evaluation.rows import Row
 from pcc_cli.evaluation.summary import standings
-from pcc_cli.geometry import Array, Mesh, PointCloud
+from pcc_cli.geometry import Array, Mesh, PointCloud, Volume
 
 
 class Page(HTMLParser):
@@ -236,6 +239,17 @@ def test_a_decoded_shape_gets_the_colours_of_the_original() -> None:
     assert deviation.recoloured(original, bare) is original
 
 
+def test_where_no_point_moved_the_errors_are_those_of_colours() -> None:
+    original = runs.scan()
+    duller = {name: column // 2 for name, column in original.attributes.items()}
+    faded = PointCloud(original.points[::-1], {n: column[::-1] for n, column in duller.items()})
+    errors = deviation.colour_errors_of(original, faded)
+    assert errors is not None
+    wanted = sum(original.attributes[name] - 1.0 * duller[name] for name in duller) / 3
+    assert errors == pytest.approx(wanted[::-1], abs=1e-3)
+    assert deviation.colour_errors_of(original, PointCloud(original.points)) is None
+
+
 def test_an_error_map_has_a_labelled_bar() -> None:
     original = runs.scan()
     coarse = PointCloud((np.rint(original.points / 0.1) * 0.1).astype(np.float32))
@@ -336,6 +350,96 @@ def test_plots_that_cannot_be_made(
 def test_a_mesh_and_its_errors_are_shown(rows: list[Row], folder: Path) -> None:
     ball = [row for row in rows if row.file == runs.BALL and not row.lossless][:1]
     (shown,) = exhibits.exhibits(ball, folder)
-    assert shown.top > 0 and shown.original["count"] > len(runs.ball())  # all over its faces
-    assert unpacked(shown.reconstruction)[2].max() > 100
+    turned = shown.turned
+    assert shown.top > 0 and turned
+    assert turned.original["count"] > len(runs.ball())  # all over its faces
+    assert unpacked(turned.reconstruction)[2].max() > 100
     assert isinstance(runs.ball(), Mesh)
+
+
+def test_slices_of_a_volume_and_of_its_errors_are_shown(tmp_path: Path) -> None:
+    rows = runs.made(tmp_path / "r", (runs.BLOBS,))
+    found = Page(write_report(rows, tmp_path / "r"))
+    images = [attributes for name, attributes in found.tags if name == "img"]
+    assert len(images) == 3 * 4 and all(str(one["src"]).startswith("data:") for one in images)
+    assert "slices z = 12 above, y = 10 and x = 16 below" in found.text
+    assert "difference of samples" in found.text and "Bits per sample" in found.text
+    assert "neurcomp.1 makes the smallest lossless files: 25.0 % smaller than sperr." in found.text
+    assert not [a for _, a in found.tags if a.get("id") in ("stage", "turn")]
+    assert all("camera" not in look for look in found.data["exhibits"])
+    assert {row["noun"] for row in found.data["rows"]} == {"sample"}
+
+
+def test_a_plate_shows_samples_in_their_proportions() -> None:
+    values = np.zeros((10, 20, 40), np.float32)
+    values[5:, :, 20:] = 1.0
+    image = plate(middle(values)._replace(spacing=(1.0, 1.0, 2.0)), 160, (0.0, 1.0))
+    assert image.shape == (80 + 16 + 48, 160, 4)  # 40 x 20, below 40 + 20 wide and 20 high
+    assert image[40, 20, 0] < 30 and image[40, 140, 0] > 200  # z = 5 is bright where x is large
+    lower = image[96:]
+    assert lower[10, 80, 0] > 200 > 30 > lower[40, 80, 0]  # across y: z runs upwards
+    assert image[..., 3].min() == 0 and set(np.unique(image[..., 3])) == {0, 255}
+
+
+def test_errors_of_slices() -> None:
+    values = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
+    other = values + 2
+    other[1, 2, 3] = np.nan
+    found = middle(values).difference(middle(other))
+    assert set(found.samples()) == {0.0, 2.0} and found.across_z[2, 3] == 0.0
+    time = Volume(np.stack([values, other])[..., None], "tzyxc", (3.0, 2.0, 1.0))
+    assert np.array_equal(middle_of(time).across_x, values[::-1, :, 2])
+    assert middle_of(time).spacing == (3.0, 2.0, 1.0)
+    assert not middle(values).fits(middle(values[:, 1:]))
+
+
+def test_lossy_colours_have_a_curve_and_an_error_map(tmp_path: Path) -> None:
+    original = runs.scan()
+    case = Case("scan.ply", "0" * 64, original, original)
+    exact = dict.fromkeys(("d1_psnr_db", "d2_psnr_db"), math.inf)
+    first = pictures.keep_original(tmp_path, case)
+    rows = []
+    for codec, cost in ((runs.OURS, 1.0), ("plain.1", 1.5)):
+        for step in (8, 32, 64):
+            colours = {n: column // step * step for n, column in original.attributes.items()}
+            kept = pictures.keep_decoded(
+                tmp_path, case, codec, f"{step}", PointCloud(original.points, colours)
+            )
+            row = Row("scan.ply", "0" * 64, "points", len(original), codec, setting=f"{step}",
+                      bpp=cost * 20 / step, metrics={**exact, "y_psnr_db": 60 - step / 4},
+                      original=first, reconstruction=kept)  # fmt: skip
+            rows.append(row)
+    found = Page(write_report(rows, tmp_path))
+    assert found.data["curved"] == ["scan.ply"]
+    assert "Y BD-rate" in found.text and "+50.0 %" in found.text
+    assert [a["id"] for _, a in found.tags if str(a.get("id")).startswith("plot-y")] == [
+        "plot-y_psnr_db"
+    ]
+    assert "difference of colours, of 255" in found.text
+    plot(rows, tmp_path / "y.svg")
+    assert "Y, dB" in (tmp_path / "y.svg").read_text("utf-8")
+
+
+def test_a_run_keeps_each_original_that_its_rows_were_compared_with(tmp_path: Path) -> None:
+    cloud = runs.scan()
+    voxels = np.rint(cloud.points / np.float32(0.02)).astype(np.int64)
+    low = voxels.min(axis=0)
+    cases = [
+        Case("scan.ply", "0" * 64, PointCloud(voxels - low), cloud, (0.02,) * 3, tuple(corner))
+        for corner in (low.tolist(), (0, 0, 0))
+    ]
+    names = [pictures.keep_original(tmp_path, case) for case in cases]
+    assert names[0] != names[1] == pictures.keep_original(tmp_path, cases[1])
+    first, second = (pictures.read(tmp_path / name) for name in names)
+    assert isinstance(first, PointCloud) and isinstance(second, PointCloud)
+    shift = second.points - first.points
+    assert np.allclose(shift, -0.02 * low, atol=1e-4)
+
+
+def test_slices_that_are_none_are_refused(tmp_path: Path) -> None:
+    rows = runs.made(tmp_path, (runs.BLOBS,))
+    kept = tmp_path / rows[1].reconstruction
+    kept.write_bytes(kept.read_bytes()[:200])
+    with pytest.raises(InputError, match="no slices"):
+        pictures.read(kept)
+    assert exhibits.exhibits(rows[1:2], tmp_path) == []

@@ -58,7 +58,7 @@ def started(folder: Path, flags: tuple[str, ...]) -> Any:
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report") / "run"
-    rows = runs.made(folder, (runs.SCAN, runs.FIELD, runs.BALL, runs.HOSTILE))
+    rows = runs.made(folder, (runs.SCAN, runs.FIELD, runs.BALL, runs.HOSTILE, runs.BLOBS))
     with pytest.MonkeyPatch.context() as patch:
         runs.shrink(patch)
         return write_report(rows, folder, "pcc eval scans/ --against gpcc --report run")
@@ -246,6 +246,30 @@ def test_pictures_belong_to_the_chosen_row(at: Any) -> None:
     assert browser.execute_script(INK)[0] > 0.05
 
 
+def test_a_volume_has_slices_and_nothing_to_turn(at: Any) -> None:
+    browser = at()
+    choose = """const file = document.getElementById("view-file");
+        file.value = arguments[0]; file.dispatchEvent(new Event("change"))"""
+    seen = """return [document.getElementById("turn").hidden,
+        ...[...document.querySelectorAll(".exhibit")].filter(one => !one.hidden)
+        .flatMap(one => [...one.querySelectorAll("img")])
+        .map(one => [one.alt, one.complete && one.naturalWidth])]"""
+    browser.execute_script(choose, runs.BLOBS)
+    hidden, *shown = wait(browser, seen)
+    assert hidden and len(shown) == 3
+    assert all(runs.BLOBS in alt and width == 160 for alt, width in shown)
+    browser.execute_script(choose, runs.SCAN)
+    assert not browser.execute_script(seen)[0]
+    browser.execute_script(
+        """const file = document.getElementById("plot-file");
+        file.value = arguments[0]; file.dispatchEvent(new Event("change"))""",
+        runs.BLOBS,
+    )
+    assert len(browser.find_elements("css selector", "#plot-psnr_db .spot")) == 8
+    title = "return document.querySelector('#plot-psnr_db svg').getAttribute('aria-label')"
+    assert browser.execute_script(title) == f"PSNR over bits per sample, {runs.BLOBS}"
+
+
 def test_the_table_sorts_both_ways(at: Any) -> None:
     browser = at()
     heads = browser.find_elements("css selector", "#rows thead button")
@@ -264,7 +288,7 @@ def test_the_table_sorts_both_ways(at: Any) -> None:
 def test_the_table_filters_by_words_and_by_codec(at: Any) -> None:
     browser = at()
     everything = len(column(browser, 0))
-    assert everything == 32
+    assert everything == 40
     field = browser.find_element("id", "filter")
     field.send_keys("ball lossless")
     assert column(browser, 0) == [runs.BALL] * 2
@@ -273,7 +297,7 @@ def test_the_table_filters_by_words_and_by_codec(at: Any) -> None:
         codec.value = "gpcc"; codec.dispatchEvent(new Event("change"))"""
     )
     assert column(browser, 1) == ["gpcc"]
-    assert browser.find_element("id", "shown").text == "1 of 32 rows"
+    assert browser.find_element("id", "shown").text == "1 of 40 rows"
     field.clear()
     field.send_keys("no such file")
     assert column(browser, 0) == []

@@ -13,20 +13,11 @@ from rich.text import Text
 from pcc_cli.cli.console import NOUNS
 from pcc_cli.codecs import is_ours
 from pcc_cli.evaluation.bd import bd_table
+from pcc_cli.evaluation.report.numbers import TITLES, Metric, measured, value
 from pcc_cli.evaluation.rows import Row
 from pcc_cli.evaluation.summary import Standing, standings
 from pcc_cli.words import plural, size
 
-# Title -> metric and decimals; a column is shown when a row of the file has its metric.
-METRICS = {
-    "D1 dB": ("d1_psnr_db", 2),
-    "D2 dB": ("d2_psnr_db", 2),
-    "PSNR dB": ("psnr_db", 2),
-    "SSIM": ("ssim", 4),
-    "Y dB": ("y_psnr_db", 2),
-    "F-score": ("f_score", 3),
-    "IoU": ("iou", 4),
-}
 # Savings against `gaussian` that the README of the original DeepCompress claims.
 CLAIMS = {"hyperprior": "75-85 %", "channel": "65-75 %", "context": "60-70 %"}
 PIPE_WIDTH = 160  # characters, where there is no terminal to ask
@@ -89,14 +80,18 @@ def _of_file(rows: list[Row]) -> RenderableType:
     first = rows[0]
     title = Text(f"{first.file}: {plural(first.points, NOUNS[first.kind])}", style="bold")
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    metrics = {
-        name: about
-        for name, about in METRICS.items()
-        if any(about[0] in row.metrics for row in rows)
-    }
+    metrics = measured(rows)
     for name in ("codec", "rate"):
         table.add_column(name, no_wrap=True)
-    for name in ("size", "bpp", *metrics, "s", "s back", "MiB", "MiB back"):
+    for name in (
+        "size",
+        "bpp",
+        *(f"{m.title} {m.unit}".strip() for m in metrics),
+        "s",
+        "s back",
+        "MiB",
+        "MiB back",
+    ):
         table.add_column(name, justify="right", no_wrap=True)
     best = min((row.bytes for row in rows if row.lossless), default=0)
     for row in rows:
@@ -106,17 +101,13 @@ def _of_file(rows: list[Row]) -> RenderableType:
     return table if table.row_count else title
 
 
-def _cells(row: Row, metrics: dict[str, tuple[str, int]]) -> list[str]:
-    values = [
-        f"{row.metrics[name]:.{decimals}f}" if name in row.metrics else ""
-        for name, decimals in metrics.values()
-    ]
+def _cells(row: Row, metrics: Sequence[Metric]) -> list[str]:
     return [
         row.codec,
         row.setting + (f" ({next(iter(row.sections))})" if row.codec == "gpcc" else ""),
         size(row.bytes),
         f"{row.bpp:.4f}",
-        *("-" if value == "inf" else value for value in values),
+        *(value(row, metric).replace("lossless", "-") for metric in metrics),
         f"{row.encode_s:.2f}",
         f"{row.decode_s:.2f}",
         f"{row.encode_mb:.0f}",
@@ -130,7 +121,7 @@ def _sentence(standing: Standing) -> str:
     if standing.lossless_percent is not None:
         where = plural(standing.lossless_files, "file")
         parts.append(f"{standing.lossless_percent:+.1f} % bytes lossless ({where})")
-    for metric, name in (("d1_psnr_db", "D1"), ("d2_psnr_db", "D2"), ("psnr_db", "PSNR")):
+    for metric, name in TITLES.items():
         if metric in standing.bd_rate_percent:
             where = plural(standing.bd_files[metric], "file")
             parts.append(f"BD-rate {name} {standing.bd_rate_percent[metric]:+.1f} % ({where})")

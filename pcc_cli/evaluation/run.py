@@ -16,7 +16,7 @@ from pcc_cli.evaluation.case import Case, coarser, finer
 from pcc_cli.evaluation.choices import Choices
 from pcc_cli.evaluation.rows import Row
 from pcc_cli.evaluation.subject import Setting
-from pcc_cli.geometry import Volume, Whole
+from pcc_cli.geometry import Whole
 from pcc_cli.parallel import batch
 
 
@@ -161,7 +161,7 @@ def measure_row(task: Task) -> Row:
 
 def _pictures(task: Task, case: Case, decoded: Whole, lossless: bool) -> tuple[str, str]:
     """The names of the kept shapes; a lossless row shows the original."""
-    if task.keep is None or isinstance(decoded, Volume):
+    if task.keep is None:
         return "", ""
     original = pictures.keep_original(task.keep, case)
     shown = (

@@ -10,6 +10,7 @@ from pcc_cli.evaluation.report.camera import Camera, points_of
 from pcc_cli.evaluation.report.lettering import draw_text, text_width
 from pcc_cli.evaluation.report.ramp import ERROR, Ramp
 from pcc_cli.evaluation.report.render import render
+from pcc_cli.evaluation.report.shading import colours_of
 from pcc_cli.evaluation.report.triangles import fan, spread
 from pcc_cli.geometry import Array, Mesh, PointCloud
 from pcc_cli.metrics.neighbours import Neighbours
@@ -32,6 +33,29 @@ def errors_of(original: PointCloud | Mesh, reconstruction: PointCloud | Mesh) ->
     if len(there) and finite.any():
         found[finite] = Neighbours(there).nearest(points[finite])[0]
     return found
+
+
+def colour_errors_of(
+    original: PointCloud | Mesh, reconstruction: PointCloud | Mesh
+) -> Array | None:
+    """(n,) float64: of each point of `reconstruction` the mean difference of red, green and blue
+    from the nearest of `original`, in parts of 255; None where one of them has no colours."""
+    wanted, found = (_colours(shape) for shape in (original, reconstruction))
+    if wanted is None or found is None or not len(wanted) or not len(found):
+        return None
+    return 255.0 * np.abs(found - wanted[_nearest(original, reconstruction)]).mean(axis=1)
+
+
+def _colours(shape: PointCloud | Mesh) -> Array | None:
+    return colours_of(shape.attributes, len(shape))
+
+
+def _nearest(original: PointCloud | Mesh, reconstruction: PointCloud | Mesh) -> Array:
+    """(n,) which point of `original` is nearest to each of `reconstruction`."""
+    there, points = points_of(original), points_of(reconstruction)
+    finite = np.flatnonzero(np.isfinite(there).all(1))
+    _, nearest = Neighbours(there[finite]).nearest(np.nan_to_num(points))
+    return finite[nearest]
 
 
 def largest(errors: Array) -> float:
@@ -66,10 +90,8 @@ def recoloured(reconstruction: PointCloud | Mesh, original: PointCloud | Mesh) -
     have = all(name in reconstruction.attributes for name in _RGB)
     if have or len(colours) < len(_RGB) or not len(original) or not len(reconstruction):
         return reconstruction
-    there, points = points_of(original), points_of(reconstruction)
-    finite = np.flatnonzero(np.isfinite(there).all(1))
-    _, nearest = Neighbours(there[finite]).nearest(np.nan_to_num(points))
-    taken = {name: column[finite[nearest]] for name, column in colours.items()}
+    nearest = _nearest(original, reconstruction)
+    taken = {name: column[nearest] for name, column in colours.items()}
     return replace(reconstruction, attributes=reconstruction.attributes | taken)
 
 

@@ -4,28 +4,47 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pcc_cli import formats
 from pcc_cli.errors import InputError, PccError
+from pcc_cli.evaluation import pictures
 from pcc_cli.evaluation.report import deviation
 from pcc_cli.evaluation.report.camera import Camera, points_of
 from pcc_cli.evaluation.report.images import data_uri
 from pcc_cli.evaluation.report.packing import packed
+from pcc_cli.evaluation.report.ramp import ERROR
 from pcc_cli.evaluation.report.render import best_camera, corner_colours, point_colours, render
+from pcc_cli.evaluation.report.slices import Slices, plate, value_range
 from pcc_cli.evaluation.report.triangles import spread
 from pcc_cli.evaluation.rows import Row
-from pcc_cli.geometry import Array, Mesh, PointCloud, Volume
+from pcc_cli.geometry import Array, Mesh, PointCloud
 
 WIDTH, HEIGHT = 520, 470  # pixels of a picture
 BUDGET = 7_500_000  # bytes of pictures and points in a page
+# What the errors of an exhibit are.
+DISTANCES = "distance in units of the file"
+COLOURS = "difference of colours, of 255; no point moved"
+SAMPLES = "difference of samples, without its sign"
 _POINTS = 130_000  # at most, of one shape that can be turned
 _FEWEST = 8_000
 _BYTES = 5  # of a shown point, about
+
+
+@dataclass(frozen=True)
+class Turned:
+    """What can be turned.
+
+    original, reconstruction : as from `packing.packed`
+    camera : JSON, where the pictures were taken from
+    """
+
+    original: dict[str, Any]
+    reconstruction: dict[str, Any]
+    camera: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -33,22 +52,24 @@ class Exhibit:
     """One row that the page shows.
 
     pictures : "original", "reconstruction" and "error" as data URIs
-    original, reconstruction : as from `packing.packed`
-    top : end of the scale of errors, in units of the file
-    camera : JSON, where the pictures were taken from
+    pixels : width and height of each
+    top : end of the scale of errors; unit : what they are, in words
+    turned : the shapes; None of a volume
+    places : of a volume, the index of each slice, z, y, x
     """
 
     row: Row
     pictures: dict[str, str]
-    original: dict[str, Any]
-    reconstruction: dict[str, Any]
+    pixels: tuple[int, int]
     top: float
-    camera: dict[str, Any] = field(default_factory=dict)
+    unit: str
+    turned: Turned | None = None
+    places: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
         """Bytes in the page, about; the original is counted with every row."""
-        shapes = (self.original, self.reconstruction)
+        shapes = (self.turned.original, self.turned.reconstruction) if self.turned else ()
         return sum(map(len, self.pictures.values())) + sum(len(s["columns"]) for s in shapes)
 
 
@@ -94,21 +115,42 @@ def choice(rows: Sequence[Row]) -> list[Row]:
 
 
 def _made(rows: Sequence[Row], folder: Path, most: int) -> Iterator[Exhibit]:
-    stages: dict[str, _Stage] = {}
+    stages: dict[str, _Stage | _Plates] = {}
     for row in rows:
         try:
-            stage = stages.get(row.original) or _Stage(_read(folder / row.original), most)
-            stages[row.original] = stage
-            yield stage.exhibit(row, _read(folder / row.reconstruction))
+            if row.original not in stages:
+                stages[row.original] = _stage(pictures.read(folder / row.original), most)
+            yield stages[row.original].exhibit(row, pictures.read(folder / row.reconstruction))
         except (OSError, PccError):
             continue
 
 
-def _read(path: Path) -> PointCloud | Mesh:
-    shape = formats.read(path.read_bytes(), path.name)
-    if isinstance(shape, Volume):
-        raise InputError(f"{path.name}: a volume has no points to draw")
-    return shape
+def _stage(original: PointCloud | Mesh | Slices, most: int) -> _Stage | _Plates:
+    return _Plates(original) if isinstance(original, Slices) else _Stage(original, most)
+
+
+class _Plates:
+    """The slices of an original volume, and the grey levels that are black and white."""
+
+    def __init__(self, original: Slices) -> None:
+        self.original = original
+        self.limits = value_range(original.samples())
+        self.picture = plate(original, WIDTH, self.limits)
+
+    def exhibit(self, row: Row, reconstruction: PointCloud | Mesh | Slices) -> Exhibit:
+        if not (isinstance(reconstruction, Slices) and self.original.fits(reconstruction)):
+            raise InputError("what was decoded is no volume of this shape")
+        errors = self.original.difference(reconstruction)
+        top = deviation.largest(errors.samples())
+        decoded = reconstruction._replace(spacing=self.original.spacing)
+        shown = {
+            "original": self.picture,
+            "reconstruction": plate(decoded, WIDTH, self.limits),
+            "error": plate(errors, WIDTH, (0.0, top or 1.0), ERROR),
+        }
+        uris = {name: data_uri(image) for name, image in shown.items()}
+        pixels = WIDTH, len(self.picture)
+        return Exhibit(row, uris, pixels, top, SAMPLES, places=self.original.places)
 
 
 class _Stage:
@@ -120,18 +162,30 @@ class _Stage:
         self.picture = data_uri(render(original, self.camera, transparent=True))
         self.points = _packed(original, self.camera, None, 0.0, most)
 
-    def exhibit(self, row: Row, reconstruction: PointCloud | Mesh) -> Exhibit:
-        errors = deviation.errors_of(self.original, reconstruction)
+    def exhibit(self, row: Row, reconstruction: PointCloud | Mesh | Slices) -> Exhibit:
+        if isinstance(reconstruction, Slices):
+            raise InputError("what was decoded has no points")
+        errors, unit = self._errors(reconstruction)
         top = deviation.largest(errors)
         shown = deviation.recoloured(reconstruction, self.original)
         damage = deviation.painted(reconstruction, errors, top)
-        pictures = {
+        uris = {
             "original": self.picture,
             "reconstruction": data_uri(render(shown, self.camera, transparent=True)),
             "error": data_uri(render(damage, self.camera, transparent=True)),
         }
         points = _packed(shown, self.camera, errors, top, self.most)
-        return Exhibit(row, pictures, self.points, points, top, _view(self.camera))
+        turned = Turned(self.points, points, _view(self.camera))
+        return Exhibit(row, uris, (WIDTH, HEIGHT), top, unit, turned)
+
+    def _errors(self, reconstruction: PointCloud | Mesh) -> tuple[Array, str]:
+        """Of each point, and what is counted: of colours where no point moved."""
+        errors = deviation.errors_of(self.original, reconstruction)
+        if not errors.any():
+            colours = deviation.colour_errors_of(self.original, reconstruction)
+            if colours is not None and colours.any():
+                return colours, COLOURS
+        return errors, DISTANCES
 
 
 def _view(camera: Camera) -> dict[str, Any]:

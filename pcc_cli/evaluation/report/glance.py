@@ -6,12 +6,11 @@ import math
 from collections.abc import Sequence
 
 from pcc_cli.evaluation.report.markup import Html, join, tag
-from pcc_cli.evaluation.report.numbers import NOUNS
+from pcc_cli.evaluation.report.numbers import NOUNS, TITLES
 from pcc_cli.evaluation.rows import Row
 from pcc_cli.evaluation.summary import Standing
 from pcc_cli.words import plural
 
-_NAMES = {"d1_psnr_db": "D1", "d2_psnr_db": "D2", "psnr_db": "PSNR", "y_psnr_db": "Y"}
 _KINDS = {"points": "point clouds", "mesh": "meshes", "volume": "volumes"}
 _EVEN = 0.05  # per cent: a smaller difference is none
 
@@ -48,7 +47,7 @@ def headline(rows: Sequence[Row], standings: Sequence[Standing]) -> str:
             return f"{first} and {second} make equally small lossless files."
         return f"{first} makes the smallest lossless files: {less:.1f} % smaller than {second}."
     for standing in standings:
-        change = standing.bd_rate_percent.get("d1_psnr_db")
+        change = next(iter(standing.bd_rate_percent.values()), None)  # D1 first
         if change is not None:
             much = _words(change, "fewer bits", "more bits")
             return f"{standing.codec} needs {much} than {standing.anchor} at equal quality."
@@ -99,11 +98,11 @@ def _card(standing: Standing) -> Html:
         where = f"lossless, {plural(standing.lossless_files, 'file')}"
         facts.append((standing.lossless_percent, ("smaller", "larger"), where))
     for metric, change in standing.bd_rate_percent.items():
-        where = f"at equal {_NAMES[metric]} quality, {plural(standing.bd_files[metric], 'file')}"
+        where = f"at equal {TITLES[metric]} quality, {plural(standing.bd_files[metric], 'file')}"
         facts.append((change, ("fewer bits", "more bits"), where))
     for metric, count in standing.bd_refused.items():
         if metric not in standing.bd_rate_percent:
-            text = f"The {_NAMES[metric]} curves of {plural(count, 'file')} do not overlap."
+            text = f"The {TITLES[metric]} curves of {plural(count, 'file')} do not overlap."
             facts.append((math.nan, ("", ""), text))
     anchor = tag("span", f" against {standing.anchor}", class_="faint")
     title = tag("h2", standing.codec, anchor, class_="name")

@@ -17,7 +17,7 @@ from pcc_cli.evaluation.report import glance, sections, tables
 from pcc_cli.evaluation.report.exhibits import Exhibit, exhibits
 from pcc_cli.evaluation.report.markup import Html, join, tag
 from pcc_cli.evaluation.report.method import method_section
-from pcc_cli.evaluation.report.numbers import CURVES, measured
+from pcc_cli.evaluation.report.numbers import CURVES, NOUNS, measured
 from pcc_cli.evaluation.report.ramp import ERROR
 from pcc_cli.evaluation.rows import Row
 from pcc_cli.evaluation.summary import standings
@@ -107,19 +107,15 @@ def _curved(rows: Sequence[Row]) -> list[str]:
 def _data(rows: Sequence[Row], codecs: Sequence[str], shown: Sequence[Exhibit]) -> dict[str, Any]:
     """What the scripts read."""
     shapes: dict[str, Any] = {}
-    looks = []
+    looks: list[dict[str, Any]] = []
     for number, exhibit in enumerate(shown):
-        shapes[exhibit.row.original] = exhibit.original
-        shapes[f"{number}"] = exhibit.reconstruction
-        looks.append(
-            {
-                "file": exhibit.row.file,
-                "label": sections.label(exhibit.row),
-                "camera": exhibit.camera,
-                "original": exhibit.row.original,
-                "reconstruction": f"{number}",
-            }
-        )
+        look: dict[str, Any] = {"file": exhibit.row.file, "label": sections.label(exhibit.row)}
+        if exhibit.turned:
+            shapes[exhibit.row.original] = exhibit.turned.original
+            shapes[f"{number}"] = exhibit.turned.reconstruction
+            look |= {"camera": exhibit.turned.camera, "original": exhibit.row.original}
+            look["reconstruction"] = f"{number}"
+        looks.append(look)
     metrics = [metric for metric in measured(rows) if metric.key in CURVES]
     return {
         "codecs": list(codecs),
@@ -136,6 +132,7 @@ def _row(row: Row) -> dict[str, Any]:
     known = {key: row.metrics[key] for key in CURVES if key in row.metrics}
     return {
         "file": row.file,
+        "noun": NOUNS[row.kind],
         "codec": row.codec,
         "setting": row.setting,
         "bpp": row.bpp,

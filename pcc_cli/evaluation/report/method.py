@@ -15,11 +15,14 @@ from pcc_cli.evaluation.rows import CSV_NAME, JSON_NAME, Row
 from pcc_cli.words import plural
 
 _PACKAGES = ("torch", "numpy", "scipy", "constriction")
+_SAME = {
+    "points": "Every codec got the same integers: the geometry on the grid of the file, or on "
+    "coarser ones where points that meet are merged.",
+    "volume": "Every codec got the same samples of a volume, classical ones as floats.",
+}
 _HOW = (
     "Each row was coded in one fresh process and decoded in another; what came out was compared "
     "with the input. Sizes are those of whole files.",
-    "Every codec got the same integers: the geometry on the grid of the file, or on coarser ones "
-    "where points that meet are merged.",
     "Seconds leave out imports and the reading and writing of files; memory is the peak of the "
     "whole process.",
     "BD-rate is the mean change of the rate at equal quality, BD-PSNR that of the quality at equal "
@@ -46,7 +49,8 @@ def method_section(rows: Sequence[Row], command: str) -> Html:
     facts |= {**machine(), "Computed on": devices or "-"}
     versions = {row.codec: row.version for row in done if row.version}
     facts |= {f"{codec}": version for codec, version in versions.items()}
-    how = [tag("li", text) for text in _HOW]
+    kinds = {"volume" if row.kind == "volume" else "points" for row in done}
+    how = [tag("li", text) for text in (*_HOW, *(_SAME[kind] for kind in sorted(kinds)))]
     how += [tag("li", tag("b", m.title), f": {MEANING[m.key]}") for m in measured(done)]
     parts = [
         tag("div", tag("h3", "Where"), _facts(facts), class_="card"),

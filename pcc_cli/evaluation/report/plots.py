@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pcc_cli.errors import InputError, OutputError, UnsupportedError
-from pcc_cli.evaluation.report.numbers import CURVES, Metric, measured
+from pcc_cli.evaluation.report.numbers import CURVES, NOUNS, Metric, measured
 from pcc_cli.evaluation.rows import Row
 
 SUFFIXES = (".png", ".pdf", ".svg")
@@ -83,7 +83,7 @@ def _draw(panel: Any, rows: Sequence[Row], metric: Metric, codecs: Sequence[str]
         if curve:
             colour, sign = COLOURS[place % len(COLOURS)], _SIGNS[place % len(_SIGNS)]
             panel.plot(*zip(*curve, strict=True), color=colour, marker=sign, ms=3.5, label=codec)
-    panel.set_xlabel("bits per input point")
+    panel.set_xlabel(f"bits per input {NOUNS[rows[0].kind]}")
     panel.set_ylabel(f"{metric.title}, {metric.unit}")
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pcc_cli.evaluation.report.exhibits import HEIGHT, WIDTH, Exhibit
+from pcc_cli.evaluation.report.exhibits import Exhibit
 from pcc_cli.evaluation.report.glance import colour_of
 from pcc_cli.evaluation.report.markup import Html, join, tag
-from pcc_cli.evaluation.report.numbers import CURVES, NOUNS, measured
+from pcc_cli.evaluation.report.numbers import CURVES, NOUNS, measured, noun
 from pcc_cli.evaluation.report.ramp import ERROR
 from pcc_cli.evaluation.rows import Row
 from pcc_cli.words import plural, size
@@ -20,8 +20,8 @@ def summary(rows: Sequence[Row], headline: str, cards: Html, bars: Html) -> Html
     """What came out, and of how much."""
     done = [row for row in rows if not row.skipped]
     files = len({row.file for row in rows})
-    points = sum({row.file: row.points for row in rows}.values())
-    lead = f"{plural(len(done), 'row')} of {plural(files, 'file')}, {points:,} points in all"
+    points = plural(sum({row.file: row.points for row in rows}.values()), noun(rows))
+    lead = f"{plural(len(done), 'row')} of {plural(files, 'file')}, {points} in all"
     codecs = ", ".join(dict.fromkeys(row.codec for row in done))
     skipped = dict.fromkeys(f"{row.codec}: {row.skipped}" for row in rows if row.skipped)
     notes = [tag("p", tag("b", "Skipped "), text, class_="note") for text in skipped]
@@ -78,9 +78,7 @@ def differences(table: Html) -> Html:
 def sight(shown: Sequence[Exhibit], files: int) -> Html:
     """Pictures of each exhibit and the view that can be turned; page/view.js shows one of them."""
     seen = len({exhibit.row.file for exhibit in shown})
-    words = (
-        "The original, what came back, and how far each of its points is from the nearest original."
-    )
+    words = _sight_words({exhibit.row.kind for exhibit in shown})
     if seen < files:
         words += f" A page holds so much: {seen} of {files} files are here."
     tools = tag(
@@ -90,7 +88,21 @@ def sight(shown: Sequence[Exhibit], files: int) -> Html:
         class_="tools",
     )
     pictures = [_triptych(place, exhibit) for place, exhibit in enumerate(shown)]
-    return join([tag("h2", "Look at it"), _lead(words), tools, pictures, _stage()])
+    stage = _stage() if any(exhibit.turned for exhibit in shown) else []
+    return join([tag("h2", "Look at it"), _lead(words), tools, pictures, stage])
+
+
+def _sight_words(kinds: set[str]) -> str:
+    """What the pictures of shapes of these kinds show."""
+    words = ["The original, what came back, and"]
+    if kinds - {"volume"}:
+        words.append("how far each of its points is from the nearest original.")
+    if "volume" in kinds:
+        words.append(
+            "Of volumes" if kinds - {"volume"} else "how large the error of each sample is:"
+        )
+        words.append("slices through the middle.")
+    return " ".join(words)
 
 
 def rows(table: Html) -> Html:
@@ -124,28 +136,40 @@ def label(row: Row) -> str:
 
 
 def _triptych(place: int, exhibit: Exhibit) -> Html:
-    row, top = exhibit.row, exhibit.top
-    scale = [
-        tag(
-            "div",
-            class_="scale",
-            style=f"background: linear-gradient(90deg, {', '.join(ERROR.stops)})",
-        ),
-        tag("div", [tag("span", f"{part * top:.4g}") for part in (0.0, 0.5, 1.0)], class_="ticks"),
-    ]
-    if top == 0.0:
-        scale = [tag("p", "Nothing was lost: every point is where it was.", class_="about")]
+    row = exhibit.row
     captions = {
-        "original": (tag("b", "Original"), f" {plural(row.points, NOUNS[row.kind])}"),
+        "original": (
+            tag("b", "Original"),
+            f" {plural(row.points, NOUNS[row.kind])}",
+            _cuts(exhibit),
+        ),
         "reconstruction": (tag("b", "Decoded"), f" {label(row)}, {size(row.bytes)}"),
-        "error": (tag("b", "Error"), " distance in units of the file", scale),
+        "error": (tag("b", "Error"), f" {exhibit.unit}", _scale(exhibit)),
     }
+    width, height = exhibit.pixels
     figures = []
     for name, caption in captions.items():
         alt = f"{name} of {row.file}, {row.codec} {row.setting}"
-        image = tag("img", src=exhibit.pictures[name], alt=alt, width=WIDTH, height=HEIGHT)
+        image = tag("img", src=exhibit.pictures[name], alt=alt, width=width, height=height)
         figures.append(tag("figure", image, tag("figcaption", caption)))
     return tag("div", figures, class_="sight exhibit", data_exhibit=place)
+
+
+def _cuts(exhibit: Exhibit) -> str:
+    """Which slices of a volume are shown."""
+    named = zip("zyx", exhibit.places, strict=False)
+    found = [f"{axis} = {place}" for axis, place in named]
+    return f", slices {found[0]} above, {found[1]} and {found[2]} below" if found else ""
+
+
+def _scale(exhibit: Exhibit) -> list[Html]:
+    """What the colours of the error mean."""
+    if exhibit.top == 0.0:
+        text = "every sample is as it was" if exhibit.places else "every point is where it was"
+        return [tag("p", f"Nothing was lost: {text}.", class_="about")]
+    colours = f"background: linear-gradient(90deg, {', '.join(ERROR.stops)})"
+    ticks = [tag("span", f"{part * exhibit.top:.4g}") for part in (0.0, 0.5, 1.0)]
+    return [tag("div", class_="scale", style=colours), tag("div", ticks, class_="ticks")]
 
 
 def _stage() -> Html:
@@ -164,7 +188,7 @@ def _stage() -> Html:
         "canvas", id="stage", tabindex=0, role="img", aria_label="The shape in three dimensions"
     )
     stage = tag("div", canvas, tag("div", over, class_="over"), class_="card stage")
-    return join([stage, tag("p", hint, class_="note")])
+    return tag("div", stage, tag("p", hint, class_="note"), id="turn")
 
 
 def _lead(text: str) -> Html:

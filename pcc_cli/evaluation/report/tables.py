@@ -7,19 +7,17 @@ from collections.abc import Sequence
 from pcc_cli.evaluation.bd import BdRow
 from pcc_cli.evaluation.report.glance import colour_of
 from pcc_cli.evaluation.report.markup import Html, tag
-from pcc_cli.evaluation.report.numbers import CURVES, METRICS, measured, percent, value
+from pcc_cli.evaluation.report.numbers import CURVES, TITLES, measured, noun, percent, value
 from pcc_cli.evaluation.rows import Row
 from pcc_cli.words import size
-
-_TITLES = {metric.key: metric.title for metric in METRICS}
 
 
 def bd_section(table: Sequence[BdRow], codecs: Sequence[str]) -> Html:
     """One line for each file and pair of codecs; rate and quality of each metric."""
     metrics = [key for key in CURVES if any(entry.metric == key for entry in table)]
     heads = [("File", "text"), ("Codec", "text"), ("Against", "text")]
-    heads += [(f"{_TITLES[key]} BD-rate", "") for key in metrics]
-    heads += [(f"{_TITLES[key]} BD-PSNR", "") for key in metrics]
+    heads += [(f"{TITLES[key]} BD-rate", "") for key in metrics]
+    heads += [(f"{TITLES[key]} BD-PSNR", "") for key in metrics]
     found = {(entry.file, entry.codec, entry.anchor, entry.metric): entry for entry in table}
     lines = []
     for file, codec, anchor in dict.fromkeys(key[:3] for key in found):
@@ -41,7 +39,7 @@ def row_section(rows: Sequence[Row], codecs: Sequence[str]) -> Html:
         ("Codec", "text"),
         ("Rate", "text"),
         ("Size", ""),
-        ("Bits per point", ""),
+        (f"Bits per {noun(rows)}", ""),
     ]
     heads += [(f"{metric.title} {metric.unit}".strip(), "") for metric in metrics]
     heads += [("Encode s", ""), ("Decode s", ""), ("Encode MiB", ""), ("Decode MiB", "")]

@@ -49,7 +49,7 @@ function curvesOf(rows, key) {
 
 function describe(row, metric) {
   const value = row.lossless ? "lossless" : `${row.metrics[metric.key].toFixed(metric.digits)} ${metric.unit}`;
-  return [`${row.codec} · ${row.setting}`, `${number(row.bpp, 4)} bits per point`, `${metric.title}: ${value}`];
+  return [`${row.codec} · ${row.setting}`, `${number(row.bpp, 4)} bits per ${row.noun}`, `${metric.title}: ${value}`];
 }
 
 function marker(row, metric, x, y, place) {
@@ -72,7 +72,7 @@ function marker(row, metric, x, y, place) {
   for (const event of ["pointerleave", "blur"]) spot.addEventListener(event, hide);
 }
 
-function axes(place, xs, ys, x, y, metric) {
+function axes(place, xs, ys, x, y, metric, noun) {
   const { root, width, height } = place;
   const floor = height - MARGIN.bottom;
   for (const tick of ys) {
@@ -83,8 +83,8 @@ function axes(place, xs, ys, x, y, metric) {
     svg("line", { class: "grid", x1: x(tick), x2: x(tick), y1: MARGIN.top, y2: floor }, root);
     svg("text", { x: x(tick), y: floor + 17, "text-anchor": "middle" }, root, number(tick, 4));
   }
-  svg("text", { x: (MARGIN.left + width - MARGIN.right) / 2, y: height - 4, "text-anchor": "middle" }, root, "bits per input point");
-  root.setAttribute("aria-label", `${metric.title} over bits per point, ${plotFile.value}`);
+  svg("text", { x: (MARGIN.left + width - MARGIN.right) / 2, y: height - 4, "text-anchor": "middle" }, root, `bits per input ${noun}`);
+  root.setAttribute("aria-label", `${metric.title} over bits per ${noun}, ${plotFile.value}`);
 }
 
 function drawPlot(holder, metric, rows) {
@@ -104,7 +104,7 @@ function drawPlot(holder, metric, rows) {
   const [low, high] = [Math.min(...values) - room, Math.max(...values) + room];
   const x = scale(least, most, MARGIN.left, width - MARGIN.right, logarithmic);
   const y = scale(low, high, place.height - MARGIN.bottom, MARGIN.top, false);
-  axes(place, logarithmic ? powers(least, most) : steps(0, most, width / 90), steps(low, high, 5), x, y, metric);
+  axes(place, logarithmic ? powers(least, most) : steps(0, most, width / 90), steps(low, high, 5), x, y, metric, rows[0].noun);
   for (const { codec, spots: along, exact } of curves) {
     for (const row of exact)
       svg("line", { class: "exact", stroke: colourOf(codec), x1: x(row.bpp), x2: x(row.bpp), y1: MARGIN.top, y2: place.height - MARGIN.bottom }, root);

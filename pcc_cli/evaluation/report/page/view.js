@@ -1,11 +1,12 @@
-// Pictures and the view that can be turned: one choice of file and row for both.
-const stage = byId("stage");
+// Pictures and the view that can be turned: one choice of file and row for both. Volumes have
+// pictures only, and where there is nothing else there is no stage.
+const file = byId("view-file");
 
-if (stage) {
-  const file = byId("view-file");
+if (file) {
   const row = byId("view-row");
+  const stage = byId("stage");
   const buttons = [...document.querySelectorAll("#view-mode button")];
-  const draw = glDrawer(stage) || planeDrawer(stage);
+  const draw = stage && (glDrawer(stage) || planeDrawer(stage));
   const orbits = new Map();
   const stops = DATA.ramp.map((stop) => [1, 3, 5].map((at) => parseInt(stop.slice(at, at + 2), 16)));
   let mode = "reconstruction";
@@ -14,9 +15,9 @@ if (stage) {
 
   const exhibit = () => DATA.exhibits[Number(row.value)];
   const orbit = () => {
-    const { file: name, camera } = exhibit();
-    if (!orbits.has(name)) orbits.set(name, new Orbit(camera));
-    return orbits.get(name);
+    const { original, camera } = exhibit();
+    if (!orbits.has(original)) orbits.set(original, new Orbit(camera));
+    return orbits.get(original);
   };
 
   function errorColours(errors) {
@@ -54,6 +55,8 @@ if (stage) {
     const turn = ++asked;
     document.querySelectorAll(".exhibit").forEach((one) => (one.hidden = one.dataset.exhibit !== row.value));
     buttons.forEach((button) => button.setAttribute("aria-pressed", button.value === mode));
+    if (stage) byId("turn").hidden = !exhibit().camera;
+    if (!exhibit().camera) return;
     const shape = await unpackShape(mode === "original" ? exhibit().original : exhibit().reconstruction);
     if (turn !== asked) return;
     const colours = mode === "error" ? errorColours(shape.errors) : shape.colours;
@@ -71,8 +74,10 @@ if (stage) {
   file.addEventListener("change", () => { offerRows(); show(); });
   row.addEventListener("change", show);
   buttons.forEach((button) => button.addEventListener("click", () => { mode = button.value; show(); }));
-  byId("view-reset").addEventListener("click", () => { orbit().reset(); redraw(); });
-  addEventListener("resize", redraw);
-  steer(stage, orbit, redraw);
+  if (stage) {
+    byId("view-reset").addEventListener("click", () => { orbit().reset(); redraw(); });
+    addEventListener("resize", redraw);
+    steer(stage, orbit, redraw);
+  }
   show();
 }
