@@ -264,6 +264,27 @@ class Axes:
         self.seen += [bits.sum(), len(bits)]
 
 
+class Mixer:
+    """[8] One set of weights."""
+
+    def __init__(self, first):
+        self.weights = np.array(first)
+        self.matrix = np.zeros((len(first), len(first)), int)
+
+    def mix(self, inputs):
+        return self.weights @ inputs >> 16
+
+    def learn(self, x, p, bits):
+        v = np.maximum(p * (65536 - p) >> 20, 4)
+        a = self.matrix
+        a += (x * v) @ x.T - (a >> 16) * (5243 * len(bits) >> 11)
+        damping = np.eye(len(a), dtype=int) * 100 << 28
+        damped = [[float(e) for e in row] for row in a + damping]
+        d = solve(damped, [float(int(g) << 20) for g in x @ ((bits << 16) - p)])
+        step = np.array([math.floor(min(max(e, -32768), 32768)) for e in d])
+        self.weights = np.clip(self.weights + step, -524288, 524288)
+
+
 class Stage:
     """[7.1], [7.4] and [8], of one stage."""
 
@@ -272,8 +293,7 @@ class Stage:
         sizes = [128 << stage, 2048 << stage] + [1 << 17] * 5
         self.counts = [new_counts(size) for size in sizes]
         self.calibrations = [new_bins(contexts) for contexts in (16, 27, 128, 2560)]
-        self.weights = [np.array(FIRST_WEIGHTS) for _ in range(2)]
-        self.matrices = [np.zeros((17, 17), int) for _ in range(2)]
+        self.mixers = [Mixer(FIRST_WEIGHTS) for _ in range(2)]
 
     def predict(self, log_odds, known, axes):
         direct = [about << self.stage | known.siblings for about in (known.touching, known.lineage)]
@@ -287,7 +307,7 @@ class Stage:
         calibrated = self.calibrate(network, known, counted[0], guess)
         constant = np.full(len(network), 256)
         self.inputs = np.array([network, *counted, *of_axes, guess, *calibrated, constant])
-        mixed = [weights @ self.inputs >> 16 for weights in self.weights]
+        mixed = [mixer.mix(self.inputs) for mixer in self.mixers]
         self.begun = known.begun
         self.p = squash(np.where(known.begun, mixed[1], mixed[0]))
         return self.p.tolist()
@@ -314,16 +334,7 @@ class Stage:
         for begun in (0, 1):
             mine = self.begun == begun
             if mine.any():
-                self.learn_weights(begun, self.inputs[:, mine], self.p[mine], bits[mine])
-
-    def learn_weights(self, begun, x, p, bits):
-        v = np.maximum(p * (65536 - p) >> 20, 4)
-        a = self.matrices[begun]
-        a += (x * v) @ x.T - (a >> 16) * (5243 * len(bits) >> 11)
-        damped = [[float(e) for e in row] for row in a + (np.eye(17, dtype=int) * 100 << 28)]
-        d = solve(damped, [float(int(g) << 20) for g in x @ ((bits << 16) - p)])
-        step = np.array([math.floor(min(max(e, -32768), 32768)) for e in d])
-        self.weights[begun] = np.clip(self.weights[begun] + step, -524288, 524288)
+                self.mixers[begun].learn(self.inputs[:, mine], self.p[mine], bits[mine])
 
 
 def solve(matrix, right):

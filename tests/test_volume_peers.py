@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from pcc_cli.errors import FormatError, InputError
-from pcc_cli.evaluation.peers import rival
+from pcc_cli.errors import FormatError, InputError, UnsupportedError
+from pcc_cli.evaluation.peers import process, rival
+from pcc_cli.evaluation.peers.tthresh import Tthresh
 from pcc_cli.evaluation.peers.volumes import ArrayCodec, Hdf5Filter, Zfp
 from pcc_cli.geometry import Volume
 from pcc_cli.metrics.volumes import measure
@@ -70,3 +74,33 @@ def test_a_user_is_told_when_sperr_is_nearer() -> None:
     assert rival.sperr_psnr_db(Volume(wave()), 1.0) > 55
     assert rival.sperr_psnr_db(Volume(np.full((3, 3, 3), np.nan, np.float32)), 1.0) is None
     assert rival.sperr_psnr_db(Volume(wave()[None], "tzyx"), 1.0) is None
+
+
+@pytest.fixture
+def fake_tthresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program called tthresh, which `PCC_TTHRESH` names."""
+    program = tmp_path / "tthresh"
+    script = Path(__file__).with_name("fake_tthresh.py")
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PCC_TTHRESH", str(program))
+
+
+def test_tthresh_has_the_highest_psnr_that_a_size_allows(fake_tthresh: None) -> None:
+    volume = Volume(wave())
+    with process.measured() as usage:
+        payload = Tthresh(3.0).encode(volume)
+    assert usage.programs == 1  # what was tried before is not charged
+    most = 3.0 * len(volume) / 8
+    assert 0.9 * most < payload.size_bytes <= most
+    decoded = Tthresh(3.0).decode(payload)
+    assert measure(volume.values, decoded.values)["psnr_db"] > 30
+    smallest = Tthresh(0.001).encode(volume)  # no file is as small
+    assert smallest.size_bytes < 0.9 * payload.size_bytes
+    assert measure(volume.values, Tthresh(0.001).decode(smallest).values)["psnr_db"] > 19
+
+
+def test_without_tthresh_a_user_is_told_how_to_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PCC_TTHRESH", "/nowhere/tthresh")
+    with pytest.raises(UnsupportedError, match="PCC_TTHRESH"):
+        Tthresh(1.0).version()

@@ -58,7 +58,7 @@ def bands(sides: Sides) -> list[Band]:
     """All bands of an array, coarse ones first; none of them empty."""
     shapes = corners(sides)
     low = tuple(slice(0, n) for n in shapes[-1])
-    found = [Band(len(shapes) - 2, (False,) * 3, (low[0], low[1], low[2]))]
+    found = [Band(max(len(shapes) - 2, 0), (False,) * 3, (low[0], low[1], low[2]))]
     for level in range(len(shapes) - 2, -1, -1):
         whole, half = shapes[level], shapes[level + 1]
         for high in _HIGHS:

@@ -1,14 +1,16 @@
-"""TTHRESH (Ballester-Ripoll et al. 2020), a Tucker decomposition, at PSNRs: the program tthresh.
+"""TTHRESH (Ballester-Ripoll et al. 2020), a Tucker decomposition, at sizes: the program tthresh.
 
-It is looked for on PATH, or where the variable PCC_TTHRESH says.
+It knows PSNRs only: the highest is looked for whose file is small enough. The program is looked
+for on PATH, or where the variable PCC_TTHRESH says.
 """
 
 from __future__ import annotations
 
+import math
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -16,24 +18,39 @@ from pcc_cli.codecs.base import Payload, Progress, silent
 from pcc_cli.evaluation.case import Case
 from pcc_cli.evaluation.choices import Choices
 from pcc_cli.evaluation.peers import process
-from pcc_cli.evaluation.peers.samples import STREAM, samples_of, usable
+from pcc_cli.evaluation.peers.samples import RATES, STREAM, samples_of, usable
 from pcc_cli.evaluation.subject import Peer, Setting
 from pcc_cli.geometry import Shape, Volume
 
-PSNRS = (25.0, 30.0, 35.0, 40.0, 45.0)
+LEAST, MOST, FIRST = 5.0, 150.0, 40.0  # dB that are asked for
+_TRIES = 12
+_CLOSE = 0.99  # part of the size that is near enough
+_SLOPE = 12.0  # dB for a size that is e times as large, about
 
 
 def settings(case: Case, choices: Choices) -> list[Setting]:
     if not usable(case, choices):
         return []
-    return [Setting("tthresh", f"psnr {psnr:g}", Tthresh(psnr)) for psnr in PSNRS]
+    return [Setting("tthresh", f"bpp {rate:g}", Tthresh(rate)) for rate in RATES]
+
+
+class _Try(NamedTuple):
+    """The file at a PSNR, and what it took."""
+
+    psnr: float
+    data: bytes
+    usage: process.Usage
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
 
 
 @dataclass(frozen=True)
 class Tthresh(Peer):
-    """psnr : dB over the range of the samples, which become float32"""
+    """rate : bits a sample, at most; where the program makes none as small, its smallest file"""
 
-    psnr: float
+    rate: float
 
     id: ClassVar[str] = "tthresh"
     accepts: ClassVar[tuple[type, ...]] = (Volume,)
@@ -47,17 +64,35 @@ class Tthresh(Peer):
         return "tthresh"
 
     def command(self) -> str:
-        return f"tthresh -p {self.psnr:g}"
+        return f"tthresh -p PSNR, the highest for {self.rate:g} bits a sample"
 
     def encode(self, shape: Shape, progress: Progress = silent) -> Payload:
         values = samples_of(shape)
+        most = int(self.rate * values.size / 8)
         with tempfile.TemporaryDirectory(prefix="pcc-") as name:
-            raw, packed = Path(name) / "v.raw", Path(name) / "v.tthresh"
-            raw.write_bytes(values.astype("<f4").tobytes())
+            (Path(name) / "v.raw").write_bytes(values.astype("<f4").tobytes())
             sizes = [str(n) for n in reversed(values.shape)]
-            source = ["-i", str(raw), "-t", "float", "-s", *sizes]
-            process.run([self._program(), *source, "-p", f"{self.psnr:g}", "-c", str(packed)])
-            return Payload({"shape": list(values.shape)}, {STREAM: packed.read_bytes()})
+            tried = [self._coded(Path(name), sizes, FIRST)]
+            low, high = LEAST, MOST
+            while len(tried) < _TRIES and not _CLOSE * most <= tried[-1].size <= most:
+                last = tried[-1]
+                low, high = (last.psnr, high) if last.size <= most else (low, last.psnr)
+                guess = last.psnr + _SLOPE * math.log(most / last.size)
+                psnr = guess if low < guess < high else (low + high) / 2
+                tried.append(self._coded(Path(name), sizes, psnr))
+        small = [one for one in tried if one.size <= most]
+        best = (
+            max(small, key=lambda one: one.size) if small else min(tried, key=lambda one: one.size)
+        )
+        process.charge(best.usage)  # as if the PSNR had been known
+        return Payload({"shape": list(values.shape)}, {STREAM: best.data})
+
+    def _coded(self, folder: Path, sizes: list[str], psnr: float) -> _Try:
+        packed = folder / "v.tthresh"
+        source = ["-i", str(folder / "v.raw"), "-t", "float", "-s", *sizes]
+        with process.measured() as usage:
+            process.run([self._program(), *source, "-p", f"{psnr:.3f}", "-c", str(packed)])
+        return _Try(psnr, packed.read_bytes(), usage)
 
     def decode(self, payload: Payload) -> Shape:
         with tempfile.TemporaryDirectory(prefix="pcc-") as name:
