@@ -21,7 +21,8 @@ from pcc_cli.datasets import synthetic
 from pcc_cli.exact import attention
 from pcc_cli.exact.layers import IntegerLayers
 from pcc_cli.exact.quantize import quantize_layer
-from pcc_cli.nn.layers import FloatLayers, Neighbourhood
+from pcc_cli.nn.layers import FloatLayers
+from pcc_cli.nn.neighbourhood import Neighbourhood
 from pcc_cli.training.recipes.deepcompress import DeepCompressRecipe, DeepCompressTask, sight
 from pcc_cli.tree.morton import morton_order
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -12,13 +13,14 @@ import trees
 from pcc_cli.exact import attention, normalization
 from pcc_cli.nn import attention as float_attention
 from pcc_cli.nn import normalization as float_normalization
+from pcc_cli.nn.attention import WindowAttention
 from pcc_cli.nn.quantizers import ACTIVATION_STEP
 
 HEADS = 2
 
 
 def inputs():
-    """Activations of the cells of a level, its table, and which cells are known."""
+    """Activations of the cells of a level, each a query, and which cells are known."""
     *_, (level, _, _) = trees.levels_of(trees.tree_of(trees.surface(4)))
     generator = torch.Generator().manual_seed(3)
     count = len(level)
@@ -26,20 +28,22 @@ def inputs():
         torch.randint(0, 128, (count, HEADS * width), generator=generator).to(torch.uint8)
         for width in (4, 4, 3)
     )
-    place = torch.randint(-300, 300, (27, HEADS), generator=generator).to(torch.int32)
+    bias = torch.randint(-300, 300, (27, HEADS), generator=generator).to(torch.int32)
     known = torch.rand(count, generator=generator) < 0.4
-    return query // 4, key // 4, value, place, level.table, known
+    return WindowAttention(query // 4, key // 4, value, bias, level.table, known)
 
 
 def test_attention_is_what_the_format_says():
-    query, key, value, place, table, known = inputs()
-    result = attention.attend(query, key, value, place, table, known)
+    cells = inputs()
+    result = attention.attend(cells)
+    query, key, value, known = cells.query, cells.key, cells.value, cells.known
+    bias, table = cells.position_bias, cells.table
     for i in range(0, len(query), 37):
         near = [(k, j) for k, j in enumerate(table[i].tolist()) if j < len(query) and known[j]]
         for head in range(HEADS):
             q, v = slice(4 * head, 4 * head + 4), slice(3 * head, 3 * head + 3)
             scores = {
-                (k, j): int((query[i, q].long() * key[j, q].long()).sum()) + 4 * int(place[k, head])
+                (k, j): int((query[i, q].long() * key[j, q].long()).sum()) + 4 * int(bias[k, head])
                 for k, j in near
             }
             best = max(scores.values(), default=0)
@@ -54,19 +58,20 @@ def test_attention_is_what_the_format_says():
 
 
 def test_attention_sees_only_what_is_known():
-    query, key, value, place, table, known = inputs()
-    first = attention.attend(query, key, value, place, table, known)
-    changed = torch.where(known[:, None], value, 127 - value)
-    assert torch.equal(first, attention.attend(query, key, changed, place, table, known))
-    none = torch.zeros_like(known)
-    assert not attention.attend(query, key, value, place, table, none).any()
+    cells = inputs()
+    first = attention.attend(cells)
+    changed = torch.where(cells.known[:, None], cells.value, 127 - cells.value)
+    assert torch.equal(first, attention.attend(replace(cells, value=changed)))
+    none = torch.zeros_like(cells.known)
+    assert not attention.attend(replace(cells, known=none)).any()
 
 
 def test_attention_is_near_its_float_twin():
-    query, key, value, place, table, known = inputs()
-    result = attention.attend(query, key, value, place, table, known)
-    parts = [x.float() * ACTIVATION_STEP for x in (query, key, value)]
-    wanted = float_attention.attend(*parts, place / 256, table, known, True) / ACTIVATION_STEP
+    cells = inputs()
+    result = attention.attend(cells)
+    floats = {n: getattr(cells, n).float() * ACTIVATION_STEP for n in ("query", "key", "value")}
+    twin = replace(cells, **floats, position_bias=cells.position_bias / 256)
+    wanted = float_attention.attend(twin, rounded=True) / ACTIVATION_STEP
     difference = (result.float() - wanted).abs()
     assert difference.max() <= 2 and difference.mean() < 0.2
 

@@ -21,7 +21,7 @@ from pcc_cli.exact.layers import (
     self_check,
 )
 from pcc_cli.exact.quantize import IntegerLayer, quantize_layer
-from pcc_cli.nn.layers import Neighbourhood
+from pcc_cli.nn.neighbourhood import Neighbourhood
 from pcc_cli.nn.quantizers import ACTIVATION_MAX, WEIGHT_MAX
 
 CPU = torch.device("cpu")

@@ -7,7 +7,8 @@ import torch
 import trees
 
 from pcc_cli.nn import layers as layers_module
-from pcc_cli.nn.layers import BIT_VALUE, FloatLayers, Neighbourhood, gathered, padded
+from pcc_cli.nn.layers import BIT_VALUE, FloatLayers
+from pcc_cli.nn.neighbourhood import Neighbourhood, gathered, padded
 from pcc_cli.nn.quantizers import ACTIVATION_MAX, ACTIVATION_STEP
 
 CHANNELS, OUTPUTS = 8, 12

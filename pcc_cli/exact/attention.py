@@ -14,6 +14,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from pcc_cli.nn.attention import WindowAttention
+
 _ENTRIES = 640  # of the table: exp(-10) * 4096 is below 1/2
 _STEP_BITS = 4  # 1/64 in units of 1/1024
 _NONE = -(1 << 30)  # the score of a neighbour that is missing or unknown
@@ -27,28 +29,15 @@ def _exponentials() -> Tensor:
         return torch.tensor([int(value.to_integral_value()) for value in values])
 
 
-def attend(
-    query: Tensor, key: Tensor, value: Tensor, place: Tensor, table: Tensor, known: Tensor
-) -> Tensor:
-    """(m, heads * v) uint8 of m queries; table (m, neighbours) names rows of key and value.
-
-    query, key, value : uint8; place : int32 in units of 1/256
-    """
-    heads = place.shape[1]
-    weights = _exponentials().to(query.device)
-    rows = table.long()
-    seen = torch.cat([known, known.new_zeros(1)])[rows][:, :, None]  # (n, neighbours, 1)
-    keys, values = (_windows(x, rows, heads) for x in (key, value))
-    wanted = query.view(len(query), 1, heads, -1).to(torch.int32)
-    scores = (keys * wanted).sum(3, dtype=torch.int64) + 4 * place.long()
+def attend(inputs: WindowAttention) -> Tensor:
+    """(m, heads * v) uint8 of m queries; their inputs are uint8, but the bias is int32 in 1/256."""
+    seen = inputs.seen()
+    keys, values = (inputs.windows(x.to(torch.int32)) for x in (inputs.key, inputs.value))
+    wanted = inputs.query.view(len(inputs.query), 1, inputs.heads, -1).to(torch.int32)
+    scores = (keys * wanted).sum(3, dtype=torch.int64) + 4 * inputs.position_bias.long()
     scores = torch.where(seen, scores, _NONE)
     behind = (scores.amax(1, keepdim=True) - scores) >> _STEP_BITS
-    weight = weights[behind.clamp(max=_ENTRIES - 1)] * seen
+    weight = _exponentials().to(scores.device)[behind.clamp(max=_ENTRIES - 1)] * seen
     total = weight.sum(1)[..., None]
     mean = ((weight[..., None] * values).sum(1) + total // 2) // total.clamp(min=1)
-    return mean.view(len(query), -1).to(torch.uint8)
-
-
-def _windows(x: Tensor, rows: Tensor, heads: int) -> Tensor:
-    wide = torch.cat([x, x.new_zeros(1, x.shape[1])]).to(torch.int32)
-    return wide[rows].view(*rows.shape, heads, -1)
+    return mean.view(len(inputs.query), -1).to(torch.uint8)

@@ -26,7 +26,8 @@ from pcc_cli.errors import DeviceError
 from pcc_cli.exact.attention import attend
 from pcc_cli.exact.normalization import normalize
 from pcc_cli.exact.quantize import IntegerLayer, accumulator_bound, check_bounds
-from pcc_cli.nn.layers import Neighbourhood, gathered, padded
+from pcc_cli.nn.attention import WindowAttention
+from pcc_cli.nn.neighbourhood import Neighbourhood, gathered, padded
 from pcc_cli.nn.quantizers import ACTIVATION_MAX, WEIGHT_MAX
 
 BACKENDS = ("int8", "float32", "float64")
@@ -229,21 +230,14 @@ class IntegerLayers:
         self._for_chunks(fill, len(x))
         return out
 
-    def attend(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        place: Tensor,
-        table: Tensor,
-        known: Tensor,
-    ) -> Tensor:
-        out = torch.empty_like(value)
+    def attend(self, inputs: WindowAttention) -> Tensor:
+        width = inputs.value.shape[1]
+        out = torch.empty(len(inputs.query), width, dtype=torch.uint8, device=self.device)
 
         def fill(rows: slice) -> None:
-            out[rows] = attend(query[rows], key, value, place, table[rows], known)
+            out[rows] = attend(inputs.of(rows))
 
-        self._for_chunks(fill, len(query))
+        self._for_chunks(fill, len(inputs.query))
         return out
 
     def _for_chunks(self, fill: Callable[[slice], None], rows: int) -> None:

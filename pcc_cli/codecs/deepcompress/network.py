@@ -29,7 +29,8 @@ import torch
 from torch import Tensor
 
 from pcc_cli.errors import InputError
-from pcc_cli.nn.layers import NORMALIZATION, Layers, Neighbourhood
+from pcc_cli.nn.layers import NORMALIZATION, Layers
+from pcc_cli.nn.neighbourhood import Neighbourhood
 from pcc_cli.tree.neighbours import Level
 
 STAGES = 3  # of the transforms, each with stride 2

@@ -27,7 +27,8 @@ import torch
 from torch import Tensor
 
 from pcc_cli.errors import InputError
-from pcc_cli.nn.layers import BIT_VALUE, Layers, Neighbourhood, gathered
+from pcc_cli.nn.layers import BIT_VALUE, Layers
+from pcc_cli.nn.neighbourhood import Neighbourhood, gathered
 from pcc_cli.tree.neighbours import NEIGHBOURS, Level
 
 STAGES = 8

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pcc_cli.codecs.deepcompress.network import NetworkConfig, Shapes
 from pcc_cli.codecs.deepcompress.priors.base import ONE_BY_ONE, Prior
+from pcc_cli.nn.attention import WindowAttention
 from pcc_cli.tree.neighbours import NEIGHBOURS
 
 HEADS = 2
@@ -39,14 +40,15 @@ def attended(prior: Prior, known: Tensor) -> Tensor:
     """(n, HEADS * VALUE) what each cell gathers from the known cells of its window."""
     source = torch.cat([prior.side, known], dim=1)
     places = torch.eye(NEIGHBOURS, PLACES, dtype=torch.long, device=known.device) * _ONE
-    return prior.layers.attend(
-        prior.apply("query", prior.side),
-        prior.apply("key", source),
-        prior.apply("value", source),
-        prior.logits("place.out", prior.layers.constant(places)),
-        prior.level.table,
-        known[:, 0] > 0,
+    inputs = WindowAttention(
+        query=prior.apply("query", prior.side),
+        key=prior.apply("key", source),
+        value=prior.apply("value", source),
+        position_bias=prior.logits("place.out", prior.layers.constant(places)),
+        table=prior.level.table,
+        known=known[:, 0] > 0,
     )
+    return prior.layers.attend(inputs)
 
 
 class Attention(Prior):

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from pcc_cli.codecs.deepcompress.network import EXTRA, NetworkConfig, Shapes, split
-from pcc_cli.nn.layers import Layers, Neighbourhood
+from pcc_cli.nn.layers import Layers
+from pcc_cli.nn.neighbourhood import Neighbourhood
 from pcc_cli.tree.neighbours import Level
 
 
