@@ -15,11 +15,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
-from pcc_cli.errors import ModelError
+from pcc_cli.errors import InputError, ModelError
+
+Config = TypeVar("Config")
 
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 
@@ -83,3 +85,26 @@ def require(model_id: str, sha256: str) -> Model:
             f"but the installed one has {model.sha256[:12]}..."
         )
     return model
+
+
+def load_network(
+    model_id: str, sha256: str | None, architecture: str, kind: type[Config]
+) -> tuple[Model, Config]:
+    """The model `model_id` and the `kind` of config that describes its network.
+
+    sha256 : the digest that it must have, None for any
+    architecture : that the network must have
+
+    Raises ModelError.
+    """
+    model = load(model_id) if sha256 is None else require(model_id, sha256)
+    found = model.config.get("architecture")
+    if found != architecture:
+        raise ModelError(
+            f"model '{model_id}' is of the architecture '{found}', the codec needs "
+            f"'{architecture}'; choose another model"
+        )
+    try:
+        return model, kind(**model.config["network"])
+    except (KeyError, TypeError, InputError) as error:
+        raise ModelError(f"model '{model_id}' has no valid description: {error}") from error

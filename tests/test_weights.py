@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,13 @@ import torch
 from safetensors.torch import save_file
 
 from pcc_cli import weights
-from pcc_cli.errors import ModelError
+from pcc_cli.errors import InputError, ModelError
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """An empty folder of models, the only one; nothing is remembered."""
-    for cached in (weights.load,):
-        cached.cache_clear()
+    weights.load.cache_clear()
     monkeypatch.setattr(weights, "folders", lambda: iter([tmp_path]))
     yield tmp_path
     weights.load.cache_clear()
@@ -127,6 +127,35 @@ def test_another_model_of_the_same_name_is_noticed(folder):
     put(folder, value=2)
     with pytest.raises(ModelError):
         weights.require("some-model", right)
+
+
+@dataclass(frozen=True)
+class Config:
+    channels: int
+
+    def __post_init__(self) -> None:
+        if self.channels < 1:
+            raise InputError("no channels")
+
+
+def test_a_network_is_described_by_its_model(folder):
+    about = {"architecture": "x", "network": {"channels": 3}}
+    (put(folder) / "config.json").write_text(json.dumps(about), "utf-8")
+    model, config = weights.load_network("some-model", None, "x", Config)
+    assert config == Config(3) and model is weights.load("some-model")
+    assert weights.load_network("some-model", model.sha256, "x", Config) == (model, config)
+    with pytest.raises(ModelError, match="sha256"):
+        weights.load_network("some-model", "0" * 64, "x", Config)
+    with pytest.raises(ModelError, match="architecture 'x', the codec needs 'y'"):
+        weights.load_network("some-model", None, "y", Config)
+
+
+@pytest.mark.parametrize("network", [{}, {"channels": 0}, {"channels": 3, "more": 1}, None])
+def test_a_network_without_a_valid_description(folder, network):
+    about = {"architecture": "x", "network": network}
+    (put(folder) / "config.json").write_text(json.dumps(about), "utf-8")
+    with pytest.raises(ModelError, match="no valid description"):
+        weights.load_network("some-model", None, "x", Config)
 
 
 def test_the_tiny_model_of_the_tests_is_always_the_same(tmp_path):

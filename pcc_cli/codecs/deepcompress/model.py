@@ -15,7 +15,7 @@ from pcc_cli.codecs.deepcompress import priors
 from pcc_cli.codecs.deepcompress.latents import LOG_GAIN_LIMIT, UNIT
 from pcc_cli.codecs.deepcompress.network import NetworkConfig, Shapes, is_logit
 from pcc_cli.codecs.deepcompress.priors.base import Prior
-from pcc_cli.errors import InputError, ModelError
+from pcc_cli.errors import ModelError
 from pcc_cli.exact.layers import IntegerLayers
 from pcc_cli.exact.normalization import quantize_normalization
 from pcc_cli.exact.quantize import IntegerLayer, quantize_layer
@@ -99,14 +99,10 @@ def load_model(
     entropy_model : None: the last one of the model's list
     backend : of `exact.layers`, None for the fastest exact one
     """
-    found = weights.load(model_id) if sha256 is None else weights.require(model_id, sha256)
-    if found.config.get("architecture") != ARCHITECTURE:
-        raise ModelError(f"model '{model_id}' is not made for the deepcompress codec")
-    try:
-        config = NetworkConfig(**found.config["network"])
-        names = [str(name) for name in found.config["entropy_models"]]
-    except (KeyError, TypeError, InputError) as error:
-        raise ModelError(f"model '{model_id}' has no valid description: {error}") from error
+    found, config = weights.load_network(model_id, sha256, ARCHITECTURE, NetworkConfig)
+    names = found.config.get("entropy_models")
+    if not isinstance(names, list) or not names:
+        raise ModelError(f"model '{model_id}' lists no entropy models in its description")
     name = entropy_model or names[-1]
     if name not in names:
         raise ModelError(f"model '{model_id}' has no entropy model '{name}', only {names}")

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from pcc_cli import weights
 from pcc_cli.codecs.occupancy.network import NetworkConfig
-from pcc_cli.errors import InputError, ModelError
 from pcc_cli.exact.layers import IntegerLayers
 from pcc_cli.exact.quantize import IntegerLayer, quantize_layer
 from pcc_cli.exact.storage import from_tensors, to_tensors
@@ -56,12 +55,6 @@ def load_model(
     sha256 : the digest that it must have, None for any
     backend : of `exact.layers`, None for the fastest exact one
     """
-    found = weights.load(model_id) if sha256 is None else weights.require(model_id, sha256)
-    if found.config.get("architecture") != ARCHITECTURE:
-        raise ModelError(f"model '{model_id}' is not made for the occupancy codec")
-    try:
-        config = NetworkConfig(**found.config["network"])
-    except (KeyError, TypeError, InputError) as error:
-        raise ModelError(f"model '{model_id}' has no valid description: {error}") from error
+    found, config = weights.load_network(model_id, sha256, ARCHITECTURE, NetworkConfig)
     layers = from_tensors(found.tensors, config.layers())
     return OccupancyModel(model_id, found.sha256, config, IntegerLayers(layers, device, backend))
