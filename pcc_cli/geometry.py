@@ -86,6 +86,15 @@ class Mesh:
         _check_columns(self.attributes, len(self.points), "vertex")
         _check_columns(self.face_attributes, len(self.face_sizes), "face")
 
+    def triangles(self) -> Array:
+        """(t, 3) int64 vertices of triangles: each polygon is a fan about its first corner."""
+        starts = np.cumsum(self.face_sizes, dtype=np.int64) - self.face_sizes
+        counts = np.maximum(self.face_sizes.astype(np.int64) - 2, 0)
+        first = np.repeat(starts, counts)
+        step = np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
+        corners = np.stack([first, first + step + 1, first + step + 2], axis=1)
+        return np.asarray(self.face_indices[corners])
+
     def __len__(self) -> int:
         return len(self.points)
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from plyfile import PlyData
-
+from pcc_cli import formats
 from pcc_cli.datasets.clouds import distinct, finite, own_grid
-from pcc_cli.datasets.surfaces import Surface, load_surface
+from pcc_cli.datasets.surfaces import Surface, surface_of
 from pcc_cli.errors import InputError
-from pcc_cli.formats import kitti, las, pcd, xyz
-from pcc_cli.geometry import PointCloud
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Mesh, PointCloud
 
 _MESHES = {".obj", ".off", ".stl"}
+_CLOUDS = {".ply", ".bin", ".pcd", ".xyz", ".txt", ".csv", ".las", ".laz"}  # a .ply may be a mesh
 _FOLDERS = {"lidar": "lidar", "dense": "capture", "scan": "scan"}  # a folder's name decides
 _DENSE = 2.5  # voxels in a cell of 2 x 2 x 2: a surface without holes has 4, a scan about 1
 
@@ -40,26 +34,13 @@ class Source:
 def find_sources(dirs: list[Path]) -> list[Source]:
     """Every file below `dirs` that pcc can train on, sorted by path."""
     paths = {path for folder in dirs for path in folder.rglob("*")
-             if path.suffix.lower() in _READERS or path.suffix.lower() in _MESHES}  # fmt: skip
+             if path.suffix.lower() in _MESHES | _CLOUDS}  # fmt: skip
     found = []
     for path in sorted(paths):
         domain = _domain(path)
         weight = 1.0 if domain == "mesh" else float(path.stat().st_size) ** 0.5
         found.append(Source(path, domain, weight))
     return found
-
-
-def _read_ply(data: bytes, name: str) -> PointCloud:
-    import io
-
-    vertex = PlyData.read(io.BytesIO(data))["vertex"]
-    return PointCloud(np.stack([vertex[axis] for axis in "xyz"], axis=1))
-
-
-_READERS: dict[str, Callable[[bytes, str], PointCloud]] = {
-    ".ply": _read_ply, ".bin": kitti.read, ".pcd": pcd.read, ".xyz": xyz.read, ".txt": xyz.read,
-    ".csv": xyz.read, ".las": las.read, ".laz": las.read,
-}  # fmt: skip
 
 
 def _has_faces(path: Path) -> bool:
@@ -96,12 +77,12 @@ def _domain(path: Path) -> str:
 @lru_cache(maxsize=4)
 def _load(path: Path) -> PointCloud | Surface:
     """What the file holds; InputError when that is nothing."""
-    if _has_faces(path):
-        surface = load_surface(path)
+    shape = formats.read(path.read_bytes(), str(path))
+    if isinstance(shape, Mesh):
+        surface = surface_of(shape)
         if not surface.area() > 0:
             raise InputError(f"{path}: the mesh has no area, or a vertex at infinity")
         return surface
-    cloud = _READERS[path.suffix.lower()](path.read_bytes(), path.name)
-    if not len(finite(cloud)):
-        raise InputError(f"{path}: the cloud has no finite point")
-    return cloud
+    if not isinstance(shape, PointCloud) or not len(finite(shape)):
+        raise InputError(f"{path}: the file has no finite point")
+    return shape

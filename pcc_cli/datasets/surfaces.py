@@ -7,16 +7,16 @@ noise, second layers, holes. Lengths below are in voxels unless something else i
 from __future__ import annotations
 
 import hashlib
-import io
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pcc_cli import formats
 from pcc_cli.datasets.clouds import Region, distinct, grounded, random_region, rotation
 from pcc_cli.errors import InputError
+from pcc_cli.geometry import Mesh
 
 Array = np.ndarray[Any, Any]
 
@@ -41,25 +41,17 @@ class Surface:
 
 
 def load_surface(path: Path) -> Surface:
-    """The triangles of a mesh file that trimesh reads; InputError when it cannot."""
-    import trimesh
+    """The triangles of a mesh file; InputError when it cannot be read, or has no faces."""
+    shape = formats.read(path.read_bytes(), str(path))
+    if not isinstance(shape, Mesh):
+        raise InputError(f"{path}: the file holds no faces; a mesh is needed")
+    return surface_of(shape)
 
-    try:
-        mesh: Any = trimesh.load(
-            _source(path), file_type=path.suffix[1:].lower(), force="mesh", process=False
-        )
-    except (ValueError, IndexError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a mesh that can be read: {error}") from None
-    vertices = np.asarray(mesh.vertices, dtype=np.float64)
-    faces = np.asarray(mesh.faces, dtype=np.int64)
+
+def surface_of(mesh: Mesh) -> Surface:
+    """The triangles of `mesh`, with normals that change smoothly over it."""
+    vertices, faces = np.asarray(mesh.points, np.float64), mesh.triangles()
     return Surface(vertices, faces, _vertex_normals(vertices, faces))
-
-
-def _source(path: Path) -> Any:
-    """What trimesh takes; an OFF that is fused with the counts, as in ModelNet40, cut off them."""
-    if path.suffix.lower() != ".off":
-        return path
-    return io.BytesIO(re.sub(rb"\A\s*(C?OFF)(?=[\d-])", rb"\1\n", path.read_bytes()))
 
 
 def draw_points(surface: Surface, count: int, rng: np.random.Generator) -> tuple[Array, Array]:

@@ -59,20 +59,13 @@ def write(shape: PointCloud | Mesh, suffix: str = ".glb", note: Note = silent) -
         raise OutputError(f"{suffix} files hold triangles, and this shape has none")
     if (shape.face_sizes != 3).any():
         note("polygons were cut into triangles")
-    starts = np.cumsum(shape.face_sizes, dtype=np.int64) - shape.face_sizes
-    corners = [
-        (at, at + k, at + k + 1)
-        for at, size in zip(starts.tolist(), shape.face_sizes.tolist(), strict=True)
-        for k in range(1, size - 1)
-    ]
-    faces = shape.face_indices[np.array(corners, np.int64).reshape(-1, 3)]
     kept = {} if suffix == ".stl" else _parts(shape.attributes)
     gone = [n for n in [*shape.attributes, *shape.face_attributes] if n not in kept]
     if gone:
         note(f"{suffix[1:].upper()} files have no place for {listed(gone)}")
     if same(shape.points, np.float32) is None:
         note(f"coordinates rounded to float32, as {suffix[1:].upper()} files have them")
-    return _exported(trimesh, shape, faces, kept, suffix)
+    return _exported(trimesh, shape, shape.triangles(), kept, suffix)
 
 
 def _exported(
