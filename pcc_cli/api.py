@@ -20,7 +20,7 @@ from pcc_cli import codecs, container
 from pcc_cli.attributes.coder import Colours
 from pcc_cli.attributes.colour import CHANNELS
 from pcc_cli.codecs import settings
-from pcc_cli.codecs.base import Codec, Progress, silent
+from pcc_cli.codecs.base import Capped, Codec, Progress, Sized, silent
 from pcc_cli.container import WHOLE_FILE, Section
 from pcc_cli.errors import FormatError, InputError
 from pcc_cli.geometry import Mesh, PointCloud, Volume, Whole
@@ -312,7 +312,7 @@ def _sections(
 
 def _lossless_within(shape: Whole, codec: Codec, options: Options) -> tuple[bytes, Report] | None:
     """The file without any loss, if it is no larger than what a lossy codec was asked for."""
-    most = codec.most_bytes(shape) if hasattr(codec, "most_bytes") else None
+    most = codec.most_bytes(shape) if isinstance(codec, Capped) else None
     if most is None or not options.fallback:
         return None
     stream = io.BytesIO()
@@ -325,7 +325,7 @@ def _lossless_within(shape: Whole, codec: Codec, options: Options) -> tuple[byte
 
 def _around(shape: Whole, header: Header, extra: list[Section], codec: Codec) -> int:
     """Bytes of the file beside the streams of a codec that asks, at most."""
-    if isinstance(shape, PointCloud) or not hasattr(codec, "encode_within"):
+    if isinstance(shape, PointCloud) or not isinstance(codec, Sized):
         return 0
     digest = Section(DIGEST, WHOLE_FILE, Digest().value())
     sections = [*extra, *tile.empty(codec, shape), digest]

@@ -10,7 +10,7 @@ import io
 import re
 import struct
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -20,6 +20,7 @@ from pcc_cli.errors import FormatError, OutputError, UnsupportedError
 MAGIC = b"\x89DCZ\r\n\x1a\n"
 END_MARK = b"DCZE"
 VERSION = (1, 0)
+SUFFIX = ".dcz"  # of the names of files
 HEADER_LIMIT = 1 << 20
 WHOLE_FILE = 0xFFFFFFFF  # the tile of a section that belongs to no tile
 INDEX_KIND = "INDX"
@@ -72,14 +73,11 @@ def write(stream: BinaryIO, header: dict[str, Any], sections: Iterable[Section])
     return size + _write_checked(stream, footer, b"")
 
 
-def read(data: bytes, known: Collection[str] | None = None) -> tuple[dict[str, Any], list[Section]]:
-    """The header and the sections (without the index) of a file, everything checked.
-
-    known : kinds that the caller understands; others are refused when critical, left out when
-            ancillary. None: all are returned.
+def read(data: bytes) -> tuple[dict[str, Any], list[Section]]:
+    """The header and all sections (without the index) of a file, everything checked.
 
     FormatError when the file is damaged or breaks the specification, UnsupportedError when it
-    is of a newer major version or holds an unknown critical section.
+    is of a newer major version. A caller must refuse critical sections that it does not know.
     """
     header, start = _read_preamble(data)
     index_offset, end = _read_footer(data)
@@ -96,7 +94,7 @@ def read(data: bytes, known: Collection[str] | None = None) -> tuple[dict[str, A
     _check_index(found, index, index_offset)
     if after != end:
         raise FormatError("damaged file: bytes between the index and the footer")
-    return header, _understood(sections, known)
+    return header, sections
 
 
 class Reader:
@@ -277,15 +275,3 @@ def _check_index(found: Section, index: _Index, size: int) -> None:
         raise FormatError("damaged file: no index where the footer points")
     if records.dump_json(_unpacked_index(found, size)) != records.dump_json(index.entries):
         raise FormatError("damaged file: the index does not list the sections of the file")
-
-
-def _understood(sections: list[Section], known: Collection[str] | None) -> list[Section]:
-    if known is None:
-        return sections
-    for section in sections:
-        if section.critical and section.kind not in known:
-            raise UnsupportedError(
-                f"the file needs a section '{section.kind}' that this pcc does not know: "
-                "use the pcc that wrote it, or a newer one"
-            )
-    return [section for section in sections if section.kind in known]

@@ -28,8 +28,6 @@ Source: TypeAlias = "Name | bytes | BinaryIO"
 Target: TypeAlias = "Name | BinaryIO"
 Shape: TypeAlias = "Whole | Array"
 
-SUFFIX = ".dcz"
-
 
 def read(
     source: Source, *, format: str | None = None, fields: Sequence[str] | None = None
@@ -61,7 +59,7 @@ def write(target: Target, shape: Shape, *, format: str | None = None) -> None:
     >>> pcc_cli.write("copy.ply", pcc_cli.PointCloud(np.eye(3), {"ring": np.arange(3)}))
     """
     suffix = _suffix(format) or formats.suffix_of(_name(target))
-    if suffix == SUFFIX:
+    if suffix == container.SUFFIX:
         compress_to(target, shape)
         return
     data = formats.write(suffix, _shape(shape), _warn)

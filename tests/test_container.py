@@ -151,14 +151,6 @@ def test_versions() -> None:
     assert container.read(assembled(preamble(empty, minor=9), [], b"[]")) == ({}, [])
 
 
-def test_unknown_sections() -> None:
-    known = {"META", "TILE", "GEO", "HASH"}
-    _, sections = container.read(packed(), known)
-    assert [section.kind for section in sections] == ["META", "TILE", "GEO", "TILE", "HASH"]
-    with pytest.raises(UnsupportedError, match="'GEO'"):
-        container.read(packed(), known - {"GEO"})
-
-
 @pytest.mark.parametrize(
     "header",
     [

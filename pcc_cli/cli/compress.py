@@ -14,6 +14,7 @@ from pcc_cli import locations, words
 from pcc_cli.cli import each, files, options, settings
 from pcc_cli.cli.console import Console, Progress, passage, rate, remarks, shown_measure, upwards
 from pcc_cli.cli.files import Pair
+from pcc_cli.container import SUFFIX
 
 if TYPE_CHECKING:
     from pcc_cli.api import Options
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from pcc_cli.geometry import Whole
     from pcc_cli.spine.report import Report
 
-SUFFIX = ".dcz"
 AUTO = "auto"  # as a codec: the one that is taken without any
 
 

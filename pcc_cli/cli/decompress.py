@@ -14,12 +14,11 @@ from pcc_cli import locations
 from pcc_cli.cli import each, files, options
 from pcc_cli.cli.console import Console, Progress, passage, remarks
 from pcc_cli.cli.files import Pair
+from pcc_cli.container import SUFFIX
 from pcc_cli.errors import PccError
 
 if TYPE_CHECKING:
     from pcc_cli.geometry import PointCloud, Volume, Whole
-
-SUFFIX = ".dcz"
 
 
 def _box(text: str) -> tuple[float, ...]:

@@ -18,6 +18,7 @@ from typing import BinaryIO
 import typer
 
 from pcc_cli import locations
+from pcc_cli.container import SUFFIX
 from pcc_cli.errors import InputError, OutputError
 
 PIPE = "-"
@@ -130,7 +131,7 @@ def _expand(text: str, suffixes: Collection[str], recursive: bool) -> list[_Foun
 def _into_folder(
     found: list[_Found], output: str, name: Callable[[str], str], suffixes: Collection[str]
 ) -> list[Pair]:
-    named_like_file = _suffix(output) in {*suffixes, ".dcz"} and not _means_folder(output)
+    named_like_file = _suffix(output) in {*suffixes, SUFFIX} and not _means_folder(output)
     if named_like_file or (not locations.is_folder(output) and locations.exists(output)):
         raise typer.BadParameter(f"several inputs need a folder, not '{output}'", param_hint="-o")
     return [

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pcc_cli.errors import FormatError
-from pcc_cli.geometry import Array, Shape
+from pcc_cli.geometry import Array, Shape, VoxelCloud
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ class Inexact(Codec, Protocol):
         ...
 
 
+@runtime_checkable
 class Sized(Codec, Protocol):
     """A codec that can be asked for a size of the whole file."""
 
@@ -99,11 +100,30 @@ class Sized(Codec, Protocol):
 Box = list[tuple[int, int]]  # first and last index but one of z, y and x
 
 
+@runtime_checkable
 class Partial(Codec, Protocol):
     """A codec of volumes that decodes a part without the rest."""
 
     def decode_part(self, payload: Payload, box: Box, halvings: int) -> Array:
         """The values of a box, of each axis of space those whose index 2**halvings divides."""
+        ...
+
+
+@runtime_checkable
+class Capped(Codec, Protocol):
+    """A lossy codec that may have been asked for a size; what fits without loss loses nothing."""
+
+    def most_bytes(self, shape: Shape) -> int | None:
+        """Bytes that the file of `shape` may have; None where no size was asked."""
+        ...
+
+
+@runtime_checkable
+class Previewing(Codec, Protocol):
+    """A codec of clouds that decodes the first levels of an octree without the rest."""
+
+    def preview(self, payload: Payload, octaves: int) -> VoxelCloud:
+        """A voxel in each cell of 2**octaves a side."""
         ...
 
 

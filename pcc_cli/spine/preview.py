@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from pcc_cli.codecs.base import Previewing
 from pcc_cli.errors import FormatError, InputError
-from pcc_cli.geometry import Array, VoxelCloud
+from pcc_cli.geometry import Array, Shape, VoxelCloud
 from pcc_cli.spine import tile
 from pcc_cli.spine.header import Header
 from pcc_cli.tree.morton import distinct
@@ -47,8 +48,11 @@ def without_columns(header: Header) -> Header:
 def decode(stored: tile.Stored, octaves: int, device: str) -> tile.Piece:
     """A tile in cells of 2**`octaves` voxels a side."""
     codec, payload = tile.stored_geometry(stored, device)
-    look = getattr(codec, "preview", None)
-    shape = look(payload, octaves) if look else codec.decode(payload)
+    shape: Shape
+    if isinstance(codec, Previewing):
+        shape = codec.preview(payload, octaves)
+    else:
+        shape = codec.decode(payload)
     if not isinstance(shape, VoxelCloud):
         raise FormatError(f"tile {stored.number} decodes to another kind of shape")
     return tile.Piece(VoxelCloud(_middles(shape.voxels, octaves)), [])

@@ -132,8 +132,8 @@ def empty(codec: Codec, shape: Mesh | Volume) -> list[Section]:
 
 
 def _encoded(codec: Codec, shape: Bare, progress: Progress, around: int) -> Payload:
-    if hasattr(codec, "encode_within"):
-        return cast("Sized", codec).encode_within(shape, around, progress)
+    if isinstance(codec, Sized):
+        return codec.encode_within(shape, around, progress)
     return codec.encode(shape, progress)
 
 
@@ -264,8 +264,8 @@ def decode(tile: Stored, header: Header, device: str) -> Piece:
 def decode_part(tile: Stored, header: Header, device: str, box: Box, halvings: int) -> Array:
     """The values of a box of a volume; what is not decoded cannot be checked by the digest."""
     codec, payload = stored_geometry(tile, device)
-    if hasattr(codec, "decode_part"):
-        return cast("Partial", codec).decode_part(payload, box, halvings)
+    if isinstance(codec, Partial):
+        return codec.decode_part(payload, box, halvings)
     shape = decode(tile, header, device).shape
     assert isinstance(shape, Volume)
     return cut(shape.values, shape.axes, box, halvings)
