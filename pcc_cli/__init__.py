@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from pcc_cli.api import Options
     from pcc_cli.dczfile import DczFile
     from pcc_cli.errors import PccError
-    from pcc_cli.geometry import Mesh, PointCloud, Volume
+    from pcc_cli.geometry import Mesh, MeshSet, PointCloud, Volume
     from pcc_cli.scripting import compress, compress_to, decompress, open, read, write
     from pcc_cli.spine.report import Report
 
 _HOMES = {
     "DczFile": "dczfile",
     "Mesh": "geometry",
+    "MeshSet": "geometry",
     "Options": "api",
     "PccError": "errors",
     "PointCloud": "geometry",
@@ -30,6 +31,7 @@ _HOMES = {
 __all__ = [
     "DczFile",
     "Mesh",
+    "MeshSet",
     "Options",
     "PccError",
     "PointCloud",

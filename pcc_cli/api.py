@@ -14,18 +14,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from pcc_cli import codecs, container
 from pcc_cli.attributes.coder import Colours
 from pcc_cli.attributes.colour import CHANNELS
 from pcc_cli.codecs import settings
-from pcc_cli.codecs.base import Capped, Codec, Progress, Sized, silent
+from pcc_cli.codecs.base import Capped, Codec, Progress, SetCodec, Sized, silent
 from pcc_cli.container import WHOLE_FILE, Section
 from pcc_cli.errors import FormatError, InputError
-from pcc_cli.geometry import Mesh, PointCloud, Volume, Whole
+from pcc_cli.geometry import Content, Mesh, MeshSet, PointCloud, Volume, Whole
 from pcc_cli.grid import fit
-from pcc_cli.spine import aim, invalid, origin, preview, tile, tiling
+from pcc_cli.spine import aim, invalid, origin, preview, sets, tile, tiling
 from pcc_cli.spine.digest import Digest
 from pcc_cli.spine.header import Header
 from pcc_cli.spine.report import Report, Tally, grid_text
@@ -67,7 +67,7 @@ class Options:
 
 def compress_to(
     stream: BinaryIO,
-    shape: Whole,
+    shape: Content,
     options: Options | None = None,
     progress: Progress = silent,
 ) -> Report:
@@ -76,6 +76,8 @@ def compress_to(
     InputError for coordinates or attributes that cannot be stored, UnsupportedError for an
     unknown codec or setting, ModelError and DeviceError from learned codecs.
     """
+    if isinstance(shape, MeshSet):
+        return _compress_set(stream, shape, options or Options(), progress)
     options = _aimed(shape, options or Options(), progress)
     contenders = _contenders(shape, options)
     whole = _lossless_within(shape, contenders[0], options)
@@ -99,7 +101,7 @@ def compress_to(
     return tally.report(bytes_out, split.max_error, device, notes)
 
 
-def compress(shape: Whole, options: Options | None = None) -> bytes:
+def compress(shape: Content, options: Options | None = None) -> bytes:
     """The bytes of a .dcz file that holds `shape`; errors as in `compress_to`."""
     stream = io.BytesIO()
     compress_to(stream, shape, options)
@@ -108,7 +110,7 @@ def compress(shape: Whole, options: Options | None = None) -> bytes:
 
 def decompress(
     data: bytes, device: str = "auto", progress: Progress = silent, level: int | None = None
-) -> Whole:
+) -> Content:
     """The shape in the .dcz file `data`, every digest checked.
 
     level : of the octree; a look at a cloud in 2**level cells along an axis, without attributes
@@ -119,6 +121,8 @@ def decompress(
     file = _open(data)
     if level is not None:
         return _look(file, level, device, progress)
+    if file.header.kind == sets.KIND:
+        return sets.decode(file.header, file.tiles, device, progress)
     header = replace(file.header, source=origin.join(file.header.source, file.origin))
 
     def pieces() -> Iterator[tile.Piece]:
@@ -175,9 +179,41 @@ def decompress_part(
     return header.frame.part(values, box, scale, header.source)
 
 
+def add(
+    data: bytes,
+    meshes: MeshSet,
+    given: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> tuple[bytes, dict[str, float]]:
+    """The file `data`, of a set, with more meshes, and the error of each.
+
+    What all meshes share stays as it is, and so do the bytes of those that are there.
+
+    given : settings of the codec, such as effort
+    InputError for a name that is there, or a file that holds no set; others as in `compress_to`
+    """
+    errors = {}
+    for number, (name, mesh) in enumerate(meshes.items()):
+        within = partial(_within, progress, number, len(meshes))
+        codec = _codec_of_set(sets.codec_of(data), given or {}, device)
+        coded = sets.added(data, mesh, name, codec, within)
+        errors[name] = coded.quality["error"]
+        data = _written(coded)
+    return data, errors
+
+
+def remove(data: bytes, names: Sequence[str]) -> bytes:
+    """The file `data`, of a set, without the meshes called `names`, with or without suffix.
+
+    InputError for a name that is not there, or when nothing would be left.
+    """
+    return _written(sets.removed(data, names))
+
+
 def inspect(data: bytes) -> dict[str, Any]:
     """What the .dcz file `data` says about itself, as JSON. Decodes nothing and loads no model."""
-    header, tiles, digest, source = _open(data)
+    header, tiles, digest, source, shared = _open(data)
     columns = {column.label: 0 for column in header.columns}
     for stored in tiles:
         for column, size in zip(header.columns, stored.column_bytes, strict=True):
@@ -191,13 +227,42 @@ def inspect(data: bytes) -> dict[str, Any]:
         "format": f"{major}.{minor}",
         "bytes": len(data),
         "bits_per_point": 8 * len(data) / header.count if header.count else 0.0,
-        "geometry_bytes": sum(stored.stream_bytes for stored in tiles) + sum(residuals),
+        "geometry_bytes": sum(stored.stream_bytes for stored in tiles) + sum(residuals) + shared,
         "attribute_bytes": columns,
         "source_bytes": len(source or b""),
         "grid_text": grid_text(header),
         "digest": digest.hex(),
         "tiles": [stored.summary() for stored in tiles],
+        **({"meshes": sets.listed(header, tiles)} if header.kind == sets.KIND else {}),
     }
+
+
+def _compress_set(
+    stream: BinaryIO, meshes: MeshSet, options: Options, progress: Progress
+) -> Report:
+    chosen = codecs.resolve(options.codec or codecs.default_for(sets.KIND))
+    codecs.check_takes(chosen, sets.KIND)
+    if options.lossless or options.keep_order:
+        raise InputError("a set of meshes is never lossless: each gets new vertices")
+    codec = _codec_of_set(chosen, options.settings, options.device)
+    coded = sets.encode(meshes, codec, progress)
+    bytes_out = container.write(stream, coded.header.to_json(), coded.sections)
+    progress(1.0, "done")
+    lost = {name for m in meshes.values() for name in (*m.attributes, *m.face_attributes)}
+    notes = [f"{', '.join(sorted(lost))} not kept: the codec makes new vertices"] if lost else []
+    return sets.report(coded, bytes_out, codec, notes)
+
+
+def _codec_of_set(chosen: str, given: Mapping[str, Any], device: str) -> SetCodec:
+    codecs.check_takes(chosen, sets.KIND)
+    wanted = settings.parsed(codecs.get(chosen), given)
+    return cast("SetCodec", codecs.create(chosen, wanted, device))
+
+
+def _written(coded: sets.Coded) -> bytes:
+    stream = io.BytesIO()
+    container.write(stream, coded.header.to_json(), coded.sections)
+    return stream.getvalue()
 
 
 def _aimed(shape: Whole, options: Options, progress: Progress) -> Options:
@@ -339,12 +404,16 @@ def _within(progress: Progress, number: int, tiles: int, done: float, label: str
 
 
 class _File(NamedTuple):
-    """header; tiles, not yet decoded; digest of the whole shape; bytes of its source, packed."""
+    """header; tiles, not yet decoded; digest of the whole shape; bytes of its source, packed.
+
+    shared_bytes : of the streams that all tiles of a set share
+    """
 
     header: Header
     tiles: list[tile.Stored]
     digest: bytes
     origin: bytes | None
+    shared_bytes: int
 
 
 def _open(data: bytes) -> _File:
@@ -352,6 +421,7 @@ def _open(data: bytes) -> _File:
     record, sections = container.read(data)
     header = Header.from_json(record)
     groups: dict[int, list[Section]] = {}
+    shared: dict[str, Section] = {}
     digest = source = None
     for section in sections:
         if section.tile != WHOLE_FILE:
@@ -360,12 +430,21 @@ def _open(data: bytes) -> _File:
             digest = section.data
         elif section.kind == origin.KIND:
             source = section.data
+        elif header.kind == sets.KIND:
+            shared[section.kind] = section
         elif section.critical:
             raise tile.unknown(section)
-    tiles = [tile.open_tile(number, group, header) for number, group in groups.items()]
+    streams = {kind: section.data for kind, section in shared.items()}
+    tiles = [tile.open_tile(number, group, header, streams) for number, group in groups.items()]
+    used = {name for stored in tiles for name in stored.record["streams"]}
+    for kind, section in shared.items():
+        if section.critical and kind not in used:
+            raise tile.unknown(section)
     points = sum(stored.points for stored in tiles)
     if len(tiles) != header.tiles or (header.lossless and points != header.count):
         raise FormatError("the tiles of the file do not add up to what its header says")
     if digest is None:
         raise FormatError("the file has no digest")
-    return _File(header, tiles, digest, source)
+    if header.kind == sets.KIND and digest != sets.digest_of(header, tiles):
+        raise FormatError("the meshes of the set are not those that it was made of")
+    return _File(header, tiles, digest, source, sum(map(len, streams.values())))

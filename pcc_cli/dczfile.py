@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from types import TracebackType
 from typing import Any, BinaryIO
 
@@ -17,8 +18,8 @@ import numpy as np
 from pcc_cli import api, container
 from pcc_cli import grid as grids
 from pcc_cli.errors import FormatError, InputError
-from pcc_cli.geometry import Array, Mesh, PointCloud, Volume, Whole
-from pcc_cli.spine import origin, tiling
+from pcc_cli.geometry import Array, Content, Mesh, PointCloud, Volume, Whole
+from pcc_cli.spine import origin, sets, tiling
 from pcc_cli.spine import tile as tiles
 from pcc_cli.spine.header import Header
 from pcc_cli.spine.report import grid_text
@@ -91,7 +92,7 @@ class Tile:
 class DczFile:
     """An open .dcz file; `pcc_cli.open` makes one. Close it, or use it in a `with` statement.
 
-    kind : "points", "mesh" or "volume"
+    kind : "points", "mesh", "volume", or "meshes", a set
     count, faces : points, vertices or samples, and faces, that were compressed
     dtype : of the coordinates; None of a mesh that is not decoded yet
     names : of the attributes
@@ -123,6 +124,27 @@ class DczFile:
             raise FormatError("the tiles of the file do not add up to what its header says")
         self._last: tuple[int, tuple[Whole, Array | None]] | None = None
 
+    @property
+    def meshes(self) -> Mapping[str, Mesh]:
+        """The meshes of a set by name; one is read and decoded when it is taken."""
+        return _Meshes(self)
+
+    def mesh_name(self, name: str) -> str:
+        """The whole name of the mesh of a set called so, or called so but for its suffix.
+
+        InputError when there is none, or more than one.
+        """
+        if self.kind != sets.KIND:
+            raise InputError(f"the file holds no set of meshes, but {self.kind}")
+        return self.header.names[sets.number_of(self.header, name)]
+
+    @cached_property
+    def _shared(self) -> dict[str, bytes]:
+        """The streams that all meshes of a set share."""
+        entries = [e for e in self._reader.entries if e[1] == container.WHOLE_FILE]
+        found = [self._reader.section(entry) for entry in entries if entry[0] != api.DIGEST]
+        return {section.kind: section.data for section in found}
+
     def _section_of_file(self, wanted: str) -> bytes | None:
         """The data of a section of the whole file; UnsupportedError for one that is unknown."""
         found = None
@@ -131,7 +153,7 @@ class DczFile:
                 section = self._reader.section(entry)
                 if section.kind == wanted:
                     found = section.data
-                elif section.critical:
+                elif section.critical and self._reader.header.get("kind") != sets.KIND:
                     raise tiles.unknown(section)
         return found
 
@@ -191,7 +213,7 @@ class DczFile:
         """(n, 3) coordinates of the whole file, in the order of `decompress`."""
         return self._joined(lambda shape: shape.points, np.empty((0, 3), self.dtype))
 
-    def read(self) -> Whole:
+    def read(self) -> Content:
         """Everything, with the digest of the whole file checked, too."""
         self._stream.seek(0)
         return api.decompress(self._stream.read(), self._device)
@@ -254,7 +276,8 @@ class DczFile:
 
     def _stored(self, number: int) -> tiles.Stored:
         sections = [self._reader.section(entry) for entry in self._entries[number]]
-        return tiles.open_tile(number, sections, self.header)
+        shared = self._shared if self.kind == sets.KIND else None
+        return tiles.open_tile(number, sections, self.header, shared)
 
     def _described(self, number: int) -> tiles.Stored:
         """A tile without the bytes of its streams."""
@@ -269,6 +292,24 @@ class DczFile:
             row = piece.columns[roles.index("order")] if "order" in roles else None
             self._last = number, (tiling.restore(self.header, piece), row)
         return self._last[1]
+
+
+class _Meshes(Mapping[str, Mesh]):
+    def __init__(self, file: DczFile) -> None:
+        self._file = file
+
+    def __getitem__(self, name: str) -> Mesh:
+        if name not in self._file.header.names:
+            raise KeyError(name)
+        mesh = self._file.tiles[self._file.header.names.index(name)].read()
+        assert isinstance(mesh, Mesh)
+        return mesh
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._file.header.names)
+
+    def __len__(self) -> int:
+        return len(self._file.header.names)
 
 
 class _Tiles(Sequence[Tile]):

@@ -1,11 +1,12 @@
 """The shapes that pcc compresses: frozen, checked at the door.
 
-`PointCloud`, `Mesh` and `Volume` are what a file holds. `VoxelCloud` is the points of a cloud on an
-integer grid, which is what codecs of clouds see; `grid` maps between the two.
+`PointCloud`, `Mesh` and `Volume` are what a file holds, or a `MeshSet`. `VoxelCloud` is the points
+of a cloud on an integer grid, which is what codecs of clouds see; `grid` maps between the two.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,6 +100,51 @@ class Mesh:
         return len(self.points)
 
 
+class MeshSet(Mapping[str, Mesh]):
+    """Meshes by name, in order; names are those of files, folders before them: "toys/car.obj".
+
+    InputError without a mesh, or for a name that no file below a folder can have.
+    """
+
+    def __init__(self, meshes: Mapping[str, Mesh]) -> None:
+        if not meshes:
+            raise InputError("a set of meshes needs one at least")
+        for name in meshes:
+            check_name(name)
+        self._meshes = dict(meshes)
+
+    def __getitem__(self, name: str) -> Mesh:
+        return self._meshes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._meshes)
+
+    def __len__(self) -> int:
+        return len(self._meshes)
+
+    @property
+    def points(self) -> int:
+        """Vertices of all meshes."""
+        return sum(len(mesh) for mesh in self.values())
+
+    @property
+    def faces(self) -> int:
+        return sum(len(mesh.face_sizes) for mesh in self.values())
+
+    @property
+    def raw_bytes(self) -> int:
+        """Of all coordinates in their types, and four for each corner of a face."""
+        return sum(m.points.nbytes + 4 * len(m.face_indices) for m in self.values())
+
+
+def check_name(name: str) -> None:
+    """InputError for a name that a mesh of a set cannot have."""
+    parts = name.split("/")
+    plain = name.isprintable() and "\\" not in name and len(name.encode()) <= 255
+    if not plain or any(part in ("", ".", "..") for part in parts):
+        raise InputError(f"{name!r} cannot be the name of a mesh in a set")
+
+
 @dataclass(frozen=True)
 class VoxelCloud:
     """Points on the integer grid, in canonical order, duplicates kept.
@@ -155,4 +201,5 @@ class Volume:
 
 Whole = PointCloud | Mesh | Volume  # what a file holds
 Shape = Whole | VoxelCloud
+Content = Whole | MeshSet
 Visible = PointCloud | Mesh | VoxelCloud  # what has points

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
@@ -17,7 +18,7 @@ import numpy as np
 from pcc_cli import api, container, formats, locations
 from pcc_cli.dczfile import DczFile
 from pcc_cli.errors import InputError
-from pcc_cli.geometry import Array, PointCloud, Volume, Whole
+from pcc_cli.geometry import Array, Content, Mesh, MeshSet, PointCloud, Volume
 from pcc_cli.spine.report import Report
 
 if TYPE_CHECKING:
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
 Name: TypeAlias = "str | os.PathLike[str]"
 Source: TypeAlias = "Name | bytes | BinaryIO"
 Target: TypeAlias = "Name | BinaryIO"
-Shape: TypeAlias = "Whole | Array"
+Shape: TypeAlias = "Content | Array | Sequence[Mesh] | Mapping[str, Mesh]"
 
 
 def read(
     source: Source, *, format: str | None = None, fields: Sequence[str] | None = None
-) -> Whole:
+) -> Content:
     """The shape in a 3D file of any format that pcc reads, .dcz among them.
 
     format : such as "ply" or "xyz", where neither the content nor a name says it
@@ -62,7 +63,10 @@ def write(target: Target, shape: Shape, *, format: str | None = None) -> None:
     if suffix == container.SUFFIX:
         compress_to(target, shape)
         return
-    data = formats.write(suffix, _shape(shape), _warn)
+    whole = _shape(shape)
+    if isinstance(whole, MeshSet):
+        raise InputError("several meshes are written one by one, or into a .dcz file")
+    data = formats.write(suffix, whole, _warn)
     with _writing(target) as stream:
         stream.write(data)
 
@@ -97,7 +101,7 @@ def compress_to(
         return api.compress_to(stream, _shape(shape), _options(precision, options))
 
 
-def decompress(source: Source, *, device: str = "auto", level: int | None = None) -> Whole:
+def decompress(source: Source, *, device: str = "auto", level: int | None = None) -> Content:
     """The shape in a .dcz file, every digest checked.
 
     device : "auto", "cpu" or "cuda"
@@ -169,10 +173,18 @@ def _writing(target: Target) -> Iterator[BinaryIO]:
         yield target
 
 
-def _shape(shape: Shape) -> Whole:
-    """An array of three axes or more is a volume, its last axis x; (n, 3) are points."""
-    if isinstance(shape, Whole):
+def _shape(shape: Shape) -> Content:
+    """An array of three axes is a volume, its last axis x; (n, 3) are points.
+
+    Several meshes are a set, numbered from 1 on if they have no names.
+    """
+    if isinstance(shape, Content):
         return shape
+    if isinstance(shape, Mapping):
+        return MeshSet(shape)
+    if isinstance(shape, (list, tuple)) and any(isinstance(part, Mesh) for part in shape):
+        digits = len(str(len(shape)))
+        return MeshSet({f"{n:0{digits}}.ply": mesh for n, mesh in enumerate(shape, 1)})
     values = np.asarray(shape)
     return Volume(values) if values.ndim == 3 else PointCloud(values)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_PLURALS = {"vertex": "vertices"}
+_PLURALS = {"vertex": "vertices", "mesh": "meshes"}
 
 
 def size(count: int) -> str:

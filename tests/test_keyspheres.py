@@ -14,17 +14,17 @@ import trimesh
 
 from pcc_cli import api
 from pcc_cli.codecs.keyspheres import codec as codecs_of_keys
-from pcc_cli.codecs.keyspheres import solid as solids
 from pcc_cli.codecs.keyspheres import stream
 from pcc_cli.codecs.keyspheres.codec import Keyspheres
 from pcc_cli.codecs.keyspheres.plan import Plan
-from pcc_cli.codecs.keyspheres.solid import CELLS, Frame, Solid, grid_points
 from pcc_cli.codecs.keyspheres.spheres import RADII, Spheres, find
 from pcc_cli.codecs.keyspheres.stream import Quantized
-from pcc_cli.codecs.keyspheres.surface import surface
 from pcc_cli.entropy import bells
 from pcc_cli.errors import FormatError, InputError
 from pcc_cli.geometry import Mesh
+from pcc_cli.levelset import solid as solids
+from pcc_cli.levelset.solid import CELLS, Frame, Solid, grid_points
+from pcc_cli.levelset.surface import surface
 from pcc_cli.nn.soap import Soap
 
 QUICK = {"width": 16, "layers": 3, "spheres": 4, "steps": 1000, "batch": 512, "restarts": 1,

@@ -20,6 +20,7 @@ PLAIN = {
     "formats",
     "entropy",
     "metrics",
+    "levelset",
     "tree.morton",
     "tree.octree",
 }
@@ -40,7 +41,7 @@ ALLOWED = {
     "exact": BASE | TENSOR,
     "tree": BASE | {"exact", "entropy"},
     "weights": BASE | {"exact"},
-    "codecs": BASE | TENSOR | {"attributes", "container", "grid", "entropy"},
+    "codecs": BASE | TENSOR | {"attributes", "container", "grid", "entropy", "levelset"},
     "attributes": BASE | {"entropy", "tree.morton"},
     "spine": BASE | CODING | {"container", "grid", "entropy", "metrics", "records", "tree.morton"},
     "api": BASE | CODING | {"spine", "container", "grid"},

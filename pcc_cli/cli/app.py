@@ -16,6 +16,7 @@ from pcc_cli.cli.console import Console, explain
 from pcc_cli.cli.decompress import decompress
 from pcc_cli.cli.eval import evaluate
 from pcc_cli.cli.info import info
+from pcc_cli.cli.members import add, remove
 from pcc_cli.cli.prepare import prepare
 from pcc_cli.cli.settings import WithSettings
 from pcc_cli.cli.train import train
@@ -24,6 +25,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "compress": compress,
     "decompress": decompress,
     "info": info,
+    "add": add,
+    "remove": remove,
     "eval": evaluate,
     "prepare": prepare,
     "train": train,
@@ -84,5 +87,5 @@ def _end_like_a_killed_pipe() -> NoReturn:
 
 
 for _name, _verb in VERBS.items():
-    _kind = WithSettings if _verb in (compress, evaluate) else None
+    _kind = WithSettings if _verb in (compress, evaluate, add) else None
     app.command(_name, cls=_kind)(_guarded(_verb))

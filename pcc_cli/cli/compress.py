@@ -14,11 +14,12 @@ from pcc_cli import locations, words
 from pcc_cli.cli import each, files, options, settings
 from pcc_cli.cli.console import Console, Progress, passage, rate, remarks, shown_measure, upwards
 from pcc_cli.cli.files import Pair
+from pcc_cli.cli.reading import Reading
+from pcc_cli.cli.sets import SetTask
 from pcc_cli.container import SUFFIX
 
 if TYPE_CHECKING:
     from pcc_cli.api import Options
-    from pcc_cli.formats import Samples
     from pcc_cli.geometry import Whole
     from pcc_cli.spine.report import Report
 
@@ -153,11 +154,18 @@ def compress(
         device=device.value,
     )
     console = Console(quiet=quiet, verbose=verbose, debug=debug, json=json)
+    reading = Reading(
+        _names([fields] if fields else None), options.suffix(format), options.samples(shape, dtype)
+    )
+    if choices.codec and codecs.takes_sets(choices.codec):
+        pair, members = files.gathered(
+            inputs, output, suffixes=formats.FOLDER_SUFFIXES, recursive=recursive
+        )
+        one = SetTask(choices, reading, force, members)
+        each.run(console, [pair], one, partial(_tell, console), 1, skip_existing)
+        return
     pairs = files.plan(
         inputs, output, name=_packed_name, suffixes=formats.FOLDER_SUFFIXES, recursive=recursive
-    )
-    reading = _Reading(
-        _names([fields] if fields else None), options.suffix(format), options.samples(shape, dtype)
     )
     task = _Task(choices, reading, force)
     each.run(console, pairs, task, partial(_tell, console), jobs, skip_existing)
@@ -173,20 +181,11 @@ def _packed_name(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Reading:
-    """What a user says of the inputs; see `formats.read`."""
-
-    fields: tuple[str, ...]
-    suffix: str | None
-    samples: Samples | None
-
-
-@dataclass(frozen=True)
 class _Task:
     """Compresses one file."""
 
     choices: Options
-    reading: _Reading
+    reading: Reading
     force: bool
 
     def __call__(self, pair: Pair, progress: Progress) -> each.Record:
@@ -195,7 +194,7 @@ class _Task:
         started = time.monotonic()
         files.refuse(pair, force=self.force)
         notes: list[str] = []
-        shape, bytes_in = self._load(pair, notes)
+        shape, bytes_in = self.reading.load(pair.source, notes)
         with files.writing(pair, force=self.force) as stream:
             report = api.compress_to(stream, shape, self.choices, progress)
         return {
@@ -213,19 +212,6 @@ class _Task:
             "bits_per_point": report.bits_per_point,
             "seconds": round(time.monotonic() - started, 3),
         }
-
-    def _load(self, pair: Pair, notes: list[str]) -> tuple[Whole, int]:
-        """The shape and the size of its file, whose bytes are let go of; adds to the notes."""
-        from pcc_cli import formats
-
-        data = files.read(pair.source)
-        name = files.shown(pair.source, "standard input")
-        said = self.reading
-        beside = files.beside(pair.source)
-        shape = formats.read(
-            data, name, notes.append, said.fields, said.suffix, said.samples, beside
-        )
-        return shape, len(data)
 
     def _cost_of_order(self, report: Report) -> list[str]:
         cost = report.attribute_bytes.get("order")

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
 
-NOUNS = {"points": "point", "mesh": "vertex", "volume": "sample"}  # what a shape is made of
+# What a shape is made of.
+NOUNS = {"points": "point", "mesh": "vertex", "volume": "sample", "meshes": "vertex"}
 
 Progress = Callable[[float, str], None]  # part of the work that is done (0 to 1), what is next
 
@@ -130,7 +131,7 @@ def passage(record: dict[str, Any]) -> str:
 
 def content(kind: str, points: int, faces: int) -> str:
     """What a shape is made of: '1,234 points', or vertices and faces."""
-    if kind != "mesh":
+    if kind not in ("mesh", "meshes"):
         return plural(points, NOUNS[kind])
     return f"{plural(points, 'vertex')}, {plural(faces, 'face')}"
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pcc_cli import locations
-from pcc_cli.cli import each, files, options
+from pcc_cli.cli import each, files, options, sets
 from pcc_cli.cli.console import Console, Progress, passage, remarks
 from pcc_cli.cli.files import Pair
 from pcc_cli.container import SUFFIX
-from pcc_cli.errors import PccError
+from pcc_cli.errors import InputError, PccError
+from pcc_cli.words import plural
 
 if TYPE_CHECKING:
     from pcc_cli.geometry import PointCloud, Volume, Whole
@@ -42,6 +43,10 @@ def decompress(
             help="Only the points of a box: its least and its greatest corner.",
         ),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Of a set this mesh alone, with or without suffix."),
+    ] = None,
     level: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="A coarse look at a cloud, in 2^N cells an axis."),
@@ -66,6 +71,7 @@ def decompress(
     checked against the digest in the file: a wrong one is never written. With --region only those
     tiles of a large file are read and decoded that meet the box. With --level only the first levels
     of the octree are decoded, without attributes: a quick look, whose digest is not checked.
+    A set of meshes becomes a folder, or with --only one file, without reading the others.
 
     \b
     Examples:
@@ -74,23 +80,34 @@ def decompress(
       pcc decompress scan.las.dcz -o scan.ply
       pcc decompress - --format ply < scan.dcz > scan.ply
       pcc decompress scan.dcz --region=-5,-5,0,5,5,2 -o part.ply
+      pcc decompress toys.dcz --only car -o car.obj
     """
     console = Console(quiet=quiet, verbose=verbose, debug=debug, json=json)
     wanted = options.suffix(format)
-    name = partial(_unpacked_name, wanted=wanted)
+    name = partial(_unpacked_name, wanted=wanted, only=only or [])
     pairs = files.plan(inputs, output, name=name, suffixes={SUFFIX}, recursive=recursive)
+    if len(pairs) == 1 and pairs[0].make_folder and output and not only:
+        # The folder that is named is that of the meshes, not one for a folder of them.
+        one = pairs[0]
+        pairs = [replace(one, target=output) if sets.is_set(one.source) else one]
     if (region is not None or scale != 1) and level is not None:
         raise typer.BadParameter("choose one of --region or --scale and --level")
-    task = _Task(wanted, _box(region) if region else None, level, scale, device.value, force)
+    box = _box(region) if region else None
+    task = _Task(wanted, box, level, scale, tuple(only or ()), device.value, force)
     each.run(console, pairs, task, partial(_tell, console), jobs, skip_existing)
 
 
-def _unpacked_name(path: str, wanted: str | None) -> str:
-    """The name without .dcz, and with the suffix of the format of the result."""
+def _unpacked_name(path: str, wanted: str | None, only: list[str]) -> str:
+    """The name without .dcz, and with the suffix of the format of the result.
+
+    Of a set that of the one mesh that is wanted, or of a folder.
+    """
     from pcc_cli import formats, scripting
 
     name = locations.base_name(path)
     name = name[: -len(SUFFIX)] if name.lower().endswith(SUFFIX) else name
+    if sets.is_set(path):
+        return locations.base_name(sets.member(path, only[0], wanted)) if len(only) == 1 else name
     suffix = formats.suffix_of(name)
     known = suffix in formats.SUFFIXES
     if known and wanted in (None, suffix):
@@ -112,6 +129,7 @@ class _Task:
     region: tuple[float, ...] | None
     level: int | None
     scale: int
+    only: tuple[str, ...]
     device: str
     force: bool
 
@@ -119,6 +137,9 @@ class _Task:
         from pcc_cli import formats
 
         started = time.monotonic()
+        if self.only or sets.is_set(pair.source):
+            record = self._set(pair, progress)
+            return {**record, "seconds": round(time.monotonic() - started, 3)}
         partly = self.region or self.scale != 1
         shape, about = self._part(pair) if partly else self._whole(pair, progress)
         suffix = self.wanted or formats.suffix_of(locations.shown(pair.target))
@@ -138,11 +159,14 @@ class _Task:
 
     def _whole(self, pair: Pair, progress: Progress) -> tuple[Whole, each.Record]:
         from pcc_cli import api
+        from pcc_cli.geometry import MeshSet
 
         data = files.read(pair.source)
         record = api.inspect(data)
         files.refuse(pair, force=self.force)
         shape = api.decompress(data, self.device, progress, self.level)
+        if isinstance(shape, MeshSet):
+            raise InputError("holds a set of meshes: name the file, or one mesh with --only")
         return shape, {
             "kind": record["kind"],
             "faces": len(getattr(shape, "face_sizes", ())),
@@ -171,6 +195,36 @@ class _Task:
                 "codecs": file.codecs,
                 "bytes_in": file.size_bytes,
                 "bits_per_point": 8 * file.size_bytes / max(file.count, 1),
+            }
+
+    def _set(self, pair: Pair, progress: Progress) -> each.Record:
+        """A set, or some meshes of it, into a folder; one that is named alone into a file."""
+        from pcc_cli import scripting
+
+        if self.region or self.scale != 1 or self.level is not None:
+            raise InputError("a set of meshes has no region, level or scale")
+        notes: list[str] = []
+        with scripting.open(sets.source_of(pair.source), device=self.device) as file:
+            meshes = sets.chosen(file, self.only, progress)
+            if len(self.only) == 1:
+                suffix = sets.suffix_of(locations.shown(pair.target))
+                wanted = self.wanted or suffix
+                size = sets.write_one(pair, next(iter(meshes.values())), wanted, notes, self.force)
+            else:
+                size = sets.write_all(pair.target, meshes, self.wanted, notes, self.force)
+            return {
+                "input": pair.source,
+                "output": pair.target,
+                "kind": file.kind,
+                "meshes": len(meshes),
+                "points": sum(len(mesh) for mesh in meshes.values()),
+                "faces": sum(len(mesh.face_sizes) for mesh in meshes.values()),
+                "grid": plural(len(meshes), "mesh"),
+                "codecs": file.codecs,
+                "bytes_in": file.size_bytes,
+                "bits_per_point": 8 * file.size_bytes / max(file.count, 1),
+                "bytes_out": size,
+                "notes": notes,
             }
 
 

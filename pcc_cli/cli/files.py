@@ -74,6 +74,36 @@ def plan(
     return pairs
 
 
+def gathered(
+    inputs: list[str],
+    output: str | None,
+    *,
+    suffixes: Collection[str],
+    recursive: bool = False,
+) -> tuple[Pair, dict[str, str]]:
+    """The one target of all files that `inputs` mean, and these: their place in a folder -> source.
+
+    Without `output` it lies beside the one folder or file that is named.
+    """
+    if PIPE in inputs:
+        raise typer.BadParameter("a set is made of files; name them", param_hint="FILE")
+    found = _find(inputs, suffixes, recursive)
+    members: dict[str, str] = {}
+    for one in found:
+        other = members.setdefault(str(one.below), one.name)
+        if other != one.name:
+            message = f"'{other}' and '{one.name}' would both be '{one.below}' in the set"
+            raise typer.BadParameter(message, param_hint="FILE")
+    if output is None:
+        if len(inputs) > 1:
+            raise typer.BadParameter("a set of several files needs a name", param_hint="-o")
+        plain = _plain(inputs[0])
+        output = locations.beside(plain, locations.base_name(plain) + ".dcz")
+    elif output != PIPE and _means_folder(output):
+        raise typer.BadParameter("a set is one file; give it a name", param_hint="-o")
+    return Pair(found[0].name, output), members
+
+
 def listed(inputs: list[str], suffixes: Collection[str], recursive: bool) -> list[str]:
     """Every file that `inputs` mean, each once, in the same words as for `plan`."""
     if PIPE in inputs:

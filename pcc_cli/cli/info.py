@@ -118,11 +118,20 @@ def _rows(record: each.Record) -> Iterator[tuple[str, str]]:
     if levels:
         yield "levels", f"{len(levels)}, of {' '.join(map(str, levels))} bytes"
     yield "geometry", _share(record["geometry_bytes"], record)
+    for mesh in record.get("meshes", []):
+        yield "mesh", _mesh(mesh)
     for column, count in record["attribute_bytes"].items():
         yield column, _share(count, record)
     yield "digest", record["digest"]
     if "test" in record:
         yield "test", f"passed in {record['test']['seconds']:.1f} s"
+
+
+def _mesh(mesh: dict[str, Any]) -> str:
+    """A mesh of a set: what it takes, how near it is, its name."""
+    error = mesh["error"]
+    near = f", mean error {error:.3g}" if isinstance(error, float) else ""
+    return f"{mesh['bytes']:>13,} bytes{near}, {mesh['name']}"
 
 
 def _crs_name(text: str) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 from pcc_cli.codecs import settings
 from pcc_cli.codecs.base import Codec
 from pcc_cli.errors import UnsupportedError
-from pcc_cli.geometry import Mesh, PointCloud, Volume, VoxelCloud, Whole
+from pcc_cli.geometry import Content, Mesh, MeshSet, PointCloud, Volume, VoxelCloud
 
 # id on disk -> "module:Class". An id is for ever; a changed bitstream is a new one.
 CODECS = {
+    "necgs.1": "pcc_cli.codecs.necgs.codec:Necgs",
     "keyspheres.1": "pcc_cli.codecs.keyspheres.codec:Keyspheres",
     "neurcomp.1": "pcc_cli.codecs.neurcomp.codec:Neurcomp",
     "deepcompress.1": "pcc_cli.codecs.deepcompress.codec:DeepCompress",
@@ -21,15 +22,22 @@ CODECS = {
 }
 
 # Kind of a file -> id, and the shape that its codecs get.
-DEFAULTS = {"points": "occupancy.1", "mesh": "plain.1", "volume": "plain.1"}
+DEFAULTS = {
+    "points": "occupancy.1",
+    "mesh": "plain.1",
+    "volume": "plain.1",
+    "meshes": "necgs.1",
+}
 # Kind -> id of the lossy codec that is meant when a size or a quality is asked and no codec.
 LOSSY = {"volume": "neurcomp.1"}
-SHAPES = {"points": VoxelCloud, "mesh": Mesh, "volume": Volume}
+SHAPES = {"points": VoxelCloud, "mesh": Mesh, "volume": Volume, "meshes": MeshSet}
+PIECES = {**SHAPES, "meshes": Mesh}  # what a tile holds
 
 
-def kind_of(shape: Whole) -> str:
+def kind_of(shape: Content) -> str:
     """How files, reports and options call this kind of shape."""
-    return {PointCloud: "points", Mesh: "mesh", Volume: "volume"}[type(shape)]
+    kinds = {PointCloud: "points", Mesh: "mesh", Volume: "volume", MeshSet: "meshes"}
+    return kinds[type(shape)]
 
 
 def default_for(kind: str, given: Collection[str] = ()) -> str:
@@ -57,6 +65,11 @@ def resolve(name: str) -> str:
     if not versions:
         raise UnsupportedError(f"unknown codec '{name}'; this pcc has {', '.join(CODECS)}")
     return max(versions, key=lambda codec: int(codec.rpartition(".")[2]))
+
+
+def takes_sets(codec: str) -> bool:
+    """Whether the codec with the id `codec` takes many meshes at once."""
+    return MeshSet in get(codec).accepts
 
 
 def is_ours(name: str) -> bool:

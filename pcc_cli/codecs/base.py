@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pcc_cli.errors import FormatError
-from pcc_cli.geometry import Array, Shape, VoxelCloud
+from pcc_cli.geometry import Array, Mesh, MeshSet, Shape, VoxelCloud
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,27 @@ class Sized(Codec, Protocol):
     def encode_within(self, shape: Shape, around: int, progress: Progress = silent) -> Payload:
         """As `encode`; `around` bytes of the file are beside the streams."""
         ...
+
+
+class SetCodec(Inexact, Protocol):
+    """A codec of sets of meshes. A payload is that of one mesh, and so is what `decode` gives.
+
+    shared : the streams that all payloads of a set have alike; a file holds them once
+    """
+
+    shared: ClassVar[tuple[str, ...]]
+
+    def encode_set(
+        self, meshes: MeshSet, around: int, progress: Progress = silent
+    ) -> list[Payload]:
+        """A payload for each mesh; `around` bytes of the file are beside the streams."""
+        ...
+
+    def encode_more(self, mesh: Mesh, name: str, known: Payload, progress: Progress) -> Payload:
+        """The payload of a mesh that joins a set, of which `known` is another one."""
+        ...
+
+    def decode(self, payload: Payload) -> Mesh: ...
 
 
 Box = list[tuple[int, int]]  # first and last index but one of z, y and x

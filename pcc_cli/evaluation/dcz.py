@@ -12,7 +12,7 @@ from pcc_cli.errors import InputError
 from pcc_cli.evaluation.case import Case
 from pcc_cli.evaluation.choices import Choices, on_grids
 from pcc_cli.evaluation.subject import Setting
-from pcc_cli.geometry import Mesh, PointCloud, Shape, Volume, Whole
+from pcc_cli.geometry import Mesh, MeshSet, PointCloud, Shape, Volume, Whole
 
 FILE = "DCZ"
 LEAST_FILE = 600  # bytes of a lossy volume; smaller rates are left out
@@ -133,7 +133,9 @@ class Dcz:
         return Payload({}, {FILE: api.compress(shape, choices)})
 
     def decode(self, payload: Payload) -> Shape:
-        return api.decompress(payload.stream(FILE), self.where)
+        shape = api.decompress(payload.stream(FILE), self.where)
+        assert not isinstance(shape, MeshSet)
+        return shape
 
     def _codec(self) -> Codec:
         return codecs.create(codecs.resolve(self.codec), self.settings, self.where)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,10 @@ from pcc_cli.attributes import colour
 from pcc_cli.entropy import columns
 from pcc_cli.errors import FormatError, InputError, UnsupportedError
 from pcc_cli.fields import integer, member, records
-from pcc_cli.geometry import AXES_OF_VOLUMES, IDENTITY, Array, Volume
+from pcc_cli.geometry import AXES_OF_VOLUMES, IDENTITY, Array, Volume, check_name
 from pcc_cli.grid import Grid
 
-KINDS = ("points", "mesh", "volume")
+KINDS = ("points", "mesh", "volume", "meshes")
 ROLES = ("point", "face", "residual", "patch", "order")
 COUNT_LIMIT = 1 << 48
 TILES_LIMIT = (1 << 32) - 1
@@ -48,6 +48,15 @@ class Column:
     @property
     def dtype(self) -> np.dtype[Any]:
         return columns.type_of(self.type)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A mesh of a set: its name, and the vertices and faces that were compressed."""
+
+    name: str
+    points: int
+    faces: int
 
 
 @dataclass(frozen=True)
@@ -163,13 +172,14 @@ def _floats(record: dict[str, Any], name: str, default: tuple[float, ...]) -> tu
 
 @dataclass(frozen=True)
 class Header:
-    """kind : "points", "mesh" or "volume"
+    """kind : "points", "mesh", "volume", or "meshes", a set
     count, faces : points, vertices or samples that were compressed, and faces
     lossless : whether these come back as they were; else tiles may decode to other counts
     grid : of points; a mesh keeps its coordinates as they are
     frame : of a volume
     columns : in the order in which every tile stores them
     source : what `formats` needs to write the same kind of file again
+    members : the meshes of a set, each of which is a tile
     """
 
     kind: str
@@ -182,6 +192,12 @@ class Header:
     frame: Frame | None = None
     source: dict[str, Any] = field(default_factory=dict)
     writer: str = f"pcc {__version__}"
+    members: tuple[Member, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """Of the meshes of a set."""
+        return [member.name for member in self.members]
 
     def place_of_colours(self) -> int | None:
         """Where red, green and blue of points follow each other, of 8 or of 16 bits."""
@@ -196,6 +212,8 @@ class Header:
         rare: dict[str, Any] = {} if self.lossless else {"lossless": False}
         if self.frame:
             rare["volume"] = self.frame.to_json()
+        if self.kind == "meshes":
+            rare["meshes"] = [[m.name, m.points, m.faces] for m in self.members]
         return {
             **rare,
             "kind": self.kind,
@@ -233,6 +251,7 @@ class Header:
             frame=frame,
             source=member(record, "source", dict),
             writer=member(record, "writer", str),
+            members=_members(record) if kind == "meshes" else (),
         )
         header._check_consistency()
         return header
@@ -245,7 +264,11 @@ class Header:
         patches = {name for role, name in names if role == "patch"}
         if any(count > 1 for count in names.values()) or roles["order"] > 1:
             raise FormatError("the file lists a column twice")
-        if self.kind != "points" and self.tiles != 1:
+        if self.kind == "meshes" and (self.columns or self.lossless):
+            raise FormatError("a set of meshes has no columns, and is not lossless")
+        if self.kind == "meshes" and self != replace(self, **counted(self.members)):
+            raise FormatError("the meshes of the file do not add up to what its header says")
+        if self.kind in ("mesh", "volume") and self.tiles != 1:
             raise FormatError(f"a {self.kind} is one tile, not {self.tiles}")
         if self.frame and (self.columns or self.count != math.prod(self.frame.shape)):
             raise FormatError("the samples of the volume are not as many as its shape says")
@@ -257,6 +280,30 @@ class Header:
         kinds = {column.dtype.itemsize for column in self.columns if column.role == "patch"}
         if patches and (patches != set(AXES) or kinds != {width}):
             raise FormatError("the columns of the file do not fit its kind and grid")
+
+
+def counted(members: Sequence[Member]) -> dict[str, Any]:
+    """What a header says of all `members` together."""
+    points, faces = sum(m.points for m in members), sum(m.faces for m in members)
+    return {"count": points, "faces": faces, "tiles": len(members)}
+
+
+def _members(record: dict[str, Any]) -> tuple[Member, ...]:
+    """Of a set. FormatError for names that files in a folder cannot have."""
+    found = []
+    for entry in member(record, "meshes", list):
+        if not isinstance(entry, list) or [type(part) for part in entry] != [str, int, int]:
+            raise FormatError("a mesh of the set is not a name and two counts")
+        try:
+            check_name(entry[0])
+        except InputError as error:
+            raise FormatError(str(error)) from None
+        if min(entry[1:]) < 0 or max(entry[1:]) > COUNT_LIMIT:
+            raise FormatError(f"the mesh '{entry[0]}' cannot have {entry[1]} vertices")
+        found.append(Member(*entry))
+    if not found or len({one.name for one in found}) < len(found):
+        raise FormatError("the set has no mesh, or two of one name")
+    return tuple(found)
 
 
 def _column(entry: dict[str, Any]) -> Column:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -17,6 +17,7 @@ from pcc_cli.codecs.base import (
     Partial,
     Payload,
     Progress,
+    SetCodec,
     Sized,
     cut,
     silent,
@@ -34,7 +35,7 @@ Array = np.ndarray[Any, Any]
 
 RECORD, COLUMNS = "TILE", "ATTR"  # kinds of sections; all others of a tile are streams of its codec
 # Of one tile, checked before decoding.
-POINTS_LIMIT = {"points": 1 << 22, "mesh": 1 << 32, "volume": 1 << 40}
+POINTS_LIMIT = {"points": 1 << 22, "mesh": 1 << 32, "volume": 1 << 40, "meshes": 1 << 32}
 SECTION_BYTES = 21  # of a section beside its data
 
 
@@ -108,8 +109,9 @@ def _stored(
     shape: Bare,
     entries: list[dict[str, Any]],
     digest: str,
+    shared: Collection[str] = (),
 ) -> list[Section]:
-    """The description of a tile, and the streams of its codec."""
+    """The description of a tile, and the streams of its codec but those that are `shared`."""
     record = {
         "codec": codec.id,
         "config": codecs.settings_of(codec),
@@ -121,14 +123,26 @@ def _stored(
         "columns": entries,
         "digest": digest,
     }
-    streams = [Section(name, number, stream) for name, stream in payload.streams.items()]
+    streams = [
+        Section(name, number, stream)
+        for name, stream in payload.streams.items()
+        if name not in shared
+    ]
     return [Section(RECORD, number, pack(record)), *streams]
 
 
-def empty(codec: Codec, shape: Mesh | Volume) -> list[Section]:
+def of_set(number: int, codec: SetCodec, payload: Payload) -> list[Section]:
+    """The sections of mesh `number` of a set, without the streams that all meshes share."""
+    mesh = codec.decode(payload) if payload.decoded is None else payload.decoded
+    assert isinstance(mesh, Mesh)
+    digest = _digest(Piece(mesh, [], codec.integers(payload)))
+    return _stored(number, codec, payload, mesh, [], digest, codec.shared)
+
+
+def empty(codec: Codec, shape: Mesh | Volume, number: int = 0) -> list[Section]:
     """The sections of a tile whose stream has no bytes yet, to see how large all else is."""
     digest = Digest().value().hex()  # as hard to deflate as any
-    return _stored(0, codec, Payload({}, {"DATA": b""}), shape, [], digest)
+    return _stored(number, codec, Payload({}, {"DATA": b""}), shape, [], digest)
 
 
 def _encoded(codec: Codec, shape: Bare, progress: Progress, around: int) -> Payload:
@@ -156,20 +170,18 @@ class Stored:
     """A tile of a file, described but not decoded.
 
     record : its description, with the members that all tiles need checked
-    data : kind -> bytes of its other sections
+    data : kind -> bytes of its other sections, and of those that all tiles share
+    stream_bytes : of the streams that are its own
     """
 
     number: int
     record: dict[str, Any]
     data: dict[str, bytes]
+    stream_bytes: int
 
     @property
     def points(self) -> int:
         return int(self.record["points"])
-
-    @property
-    def stream_bytes(self) -> int:
-        return sum(len(self.data[name]) for name in self.record["streams"])
 
     @property
     def column_bytes(self) -> list[int]:
@@ -185,8 +197,13 @@ class Stored:
         return {**{name: self.record.get(name) for name in shown}, "bytes": self.stream_bytes}
 
 
-def open_tile(number: int, sections: Sequence[Section], header: Header) -> Stored:
-    """The tile that `sections` make.
+def open_tile(
+    number: int,
+    sections: Sequence[Section],
+    header: Header,
+    shared: Mapping[str, bytes] | None = None,
+) -> Stored:
+    """The tile that `sections` make, with the streams that it shares with all others.
 
     FormatError when something is missing, UnsupportedError for a section that is unknown here.
     """
@@ -195,6 +212,7 @@ def open_tile(number: int, sections: Sequence[Section], header: Header) -> Store
         raise FormatError(f"tile {number} has no description")
     record = _described(number, found.pop(RECORD), header)
     streams = member(record, "streams", list)
+    found = {**(shared or {}), **found}
     if not all(isinstance(name, str) and name in found for name in streams):
         raise FormatError(f"tile {number} lacks one of its streams")
     for section in sections:
@@ -206,14 +224,15 @@ def open_tile(number: int, sections: Sequence[Section], header: Header) -> Store
     ]
     if len(sizes) != len(header.columns):
         raise FormatError(f"tile {number} has {len(sizes)} columns, not {len(header.columns)}")
-    return Stored(number, record, found)
+    own = sum(len(section.data) for section in sections if section.kind in streams)
+    return Stored(number, record, found, own)
 
 
 def described(number: int, section: Section, header: Header) -> Stored:
     """The tile whose first section is `section`, without anything that could be decoded."""
     if section.kind != RECORD:
         raise FormatError(f"tile {number} has no description")
-    return Stored(number, _described(number, section.data, header), {})
+    return Stored(number, _described(number, section.data, header), {}, 0)
 
 
 def _described(number: int, data: bytes, header: Header) -> dict[str, Any]:
@@ -238,7 +257,7 @@ def decode(tile: Stored, header: Header, device: str) -> Piece:
     record = tile.record
     codec, payload = stored_geometry(tile, device)
     shape = codec.decode(payload)
-    if not isinstance(shape, codecs.SHAPES[header.kind]):
+    if not isinstance(shape, codecs.PIECES[header.kind]):
         raise FormatError(f"tile {tile.number} decodes to another kind of shape")
     assert not isinstance(shape, PointCloud)
     integers = _integers(codec, payload)

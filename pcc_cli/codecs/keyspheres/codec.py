@@ -20,12 +20,12 @@ from pcc_cli.codecs.base import Payload, Progress, setting, silent
 from pcc_cli.codecs.keyspheres import network, stream
 from pcc_cli.codecs.keyspheres.fit import ROUNDED_SHARE, Fit, Samples, quantized, step_codes
 from pcc_cli.codecs.keyspheres.plan import MOST, Plan
-from pcc_cli.codecs.keyspheres.solid import Solid
 from pcc_cli.codecs.keyspheres.spheres import find
 from pcc_cli.codecs.keyspheres.stream import Quantized
-from pcc_cli.codecs.keyspheres.surface import surface
 from pcc_cli.errors import InputError
 from pcc_cli.geometry import Array, Mesh, Shape
+from pcc_cli.levelset.solid import Solid
+from pcc_cli.levelset.surface import surface
 from pcc_cli.nn.device import DEVICES, choose_device
 
 STREAM = "KEYS"

@@ -18,9 +18,10 @@ from torch import Tensor
 
 from pcc_cli.codecs.keyspheres import network
 from pcc_cli.codecs.keyspheres.network import Field
-from pcc_cli.codecs.keyspheres.solid import Solid, grid_points
-from pcc_cli.codecs.keyspheres.stream import STEPS, Quantized, code_of, step_of
+from pcc_cli.codecs.keyspheres.stream import Quantized
 from pcc_cli.entropy.bells import REACH
+from pcc_cli.entropy.steps import STEPS, code_of, step_of
+from pcc_cli.levelset.solid import Solid, grid_points
 from pcc_cli.nn.quantizers import round_through
 from pcc_cli.nn.soap import Soap
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcc_cli.codecs.keyspheres.solid import CELLS
 from pcc_cli.geometry import Array
+from pcc_cli.levelset.solid import CELLS
 
 RADII = 256  # steps of a radius in 1
 MOST_CANDIDATES = 2048

@@ -14,15 +14,14 @@ from typing import NamedTuple
 import numpy as np
 
 from pcc_cli.codecs.keyspheres.plan import HEAD, Plan
-from pcc_cli.codecs.keyspheres.solid import CELLS, Frame
 from pcc_cli.codecs.keyspheres.spheres import RADII, Spheres
 from pcc_cli.entropy.bells import BELLS, REACH, bell, best
 from pcc_cli.entropy.rangecoder import RangeDecoder, RangeEncoder
+from pcc_cli.entropy.steps import step_of
 from pcc_cli.errors import FormatError
 from pcc_cli.geometry import Array
+from pcc_cli.levelset.solid import CELLS, Frame
 
-STEPS = 8  # of a quantizer in an octave
-FINEST = 160  # steps are 2^((code - FINEST) / STEPS)
 _FRAME = struct.Struct("<4d")
 _SIZE = struct.Struct("<H")
 _MOST_RICE = 20
@@ -56,15 +55,6 @@ class Unpacked(NamedTuple):
     frame: Frame
     spheres: Spheres
     layers: list[Quantized]
-
-
-def step_of(code: int) -> float:
-    return float(2.0 ** ((code - FINEST) / STEPS))
-
-
-def code_of(step: float) -> int:
-    """The code of the nearest step."""
-    return int(np.clip(round(float(np.log2(step)) * STEPS) + FINEST, 0, 255))
 
 
 def pack(plan: Plan, frame: Frame, spheres: Spheres, layers: Sequence[Quantized]) -> bytes:

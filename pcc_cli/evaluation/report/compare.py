@@ -14,7 +14,7 @@ from pcc_cli.errors import InputError, PccError
 from pcc_cli.evaluation.report.lettering import draw_text, text_width
 from pcc_cli.evaluation.report.png import write_png
 from pcc_cli.evaluation.report.render import Camera, render
-from pcc_cli.geometry import Array, Mesh, PointCloud, Volume
+from pcc_cli.geometry import Array, Mesh, MeshSet, PointCloud, Volume
 
 _PANEL = 660  # pixels each way, without the label
 _FINE = 3  # supersampling
@@ -75,6 +75,8 @@ def _load(path: Path) -> PointCloud | Mesh:
     shape = api.decompress(data) if packed else formats.read(data, path.name)
     if isinstance(shape, Volume):
         raise InputError(f"{path}: a volume is drawn in slices")
+    if isinstance(shape, MeshSet):
+        raise InputError(f"{path}: holds a set of meshes; draw one of them")
     return shape
 
 

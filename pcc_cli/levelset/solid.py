@@ -8,6 +8,7 @@ winding numbers for soups and clouds". The package point-cloud-utils computes bo
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 from pcc_cli.errors import InputError, UnsupportedError
 from pcc_cli.geometry import Array, Mesh
 
-REACH = 0.9  # of the ball that a mesh is brought into
+REACH = 0.9  # of the ball, or the half side of the box, that a mesh is brought into
 STEP = 2.0**-15  # vertices in that ball are rounded to, so that a moved mesh is the same mesh
 CELLS = 64  # along an axis of the grid over [-1, 1]^3
 NEAR = 160_000  # samples near the surface
@@ -54,21 +55,24 @@ class Solid:
     triangles: Array
 
     @classmethod
-    def of(cls, mesh: Mesh) -> tuple[Frame, Solid]:
-        """`mesh` in its ball. InputError when it has no triangle with an area."""
+    def of(cls, mesh: Mesh, place: Callable[[Array], Frame] = Frame.around) -> tuple[Frame, Solid]:
+        """`mesh` in the frame that `place` gives its vertices (n, 3); by default its ball.
+
+        InputError when it has no triangle with an area.
+        """
         triangles = _fans(mesh.face_sizes, mesh.face_indices)
         used = np.unique(triangles)
         points = mesh.points.astype(np.float64)
         if not np.isfinite(points[used]).all():
-            raise InputError("keyspheres: a face has a vertex that is not finite")
-        frame = Frame.around(points[used]) if len(used) else Frame(np.zeros(3), 0.0)
+            raise InputError("a face has a vertex that is not finite")
+        frame = place(points[used]) if len(used) else Frame(np.zeros(3), 0.0)
         if not frame.radius > 0:
-            raise InputError("keyspheres: the mesh has no face with an area")
+            raise InputError("the mesh has no face with an area")
         places = np.rint(frame.inward(np.nan_to_num(points)) / STEP) * STEP
-        areas = _areas(places[triangles])
-        solid = cls(places, triangles[areas > 0])
+        sizes = areas(places[triangles])
+        solid = cls(places, triangles[sizes > 0])
         if not len(solid.triangles):
-            raise InputError("keyspheres: the mesh has no face with an area")
+            raise InputError("the mesh has no face with an area")
         return frame, solid
 
     def distance(self, points: Array) -> Array:
@@ -86,13 +90,13 @@ class Solid:
     def on_surface(self, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Points spread evenly over the surface, and the normals of their triangles."""
         corners = self.vertices[self.triangles]
-        areas = _areas(corners)
-        chosen = rng.choice(len(areas), count, p=areas / areas.sum())
+        sizes = areas(corners)
+        chosen = rng.choice(len(sizes), count, p=sizes / sizes.sum())
         one, two, three = corners[chosen].transpose(1, 0, 2)
         u, v = rng.random((2, count, 1))
         fold = u + v > 1  # the far half of a parallelogram, back onto the triangle
         u, v = np.where(fold, 1 - u, u), np.where(fold, 1 - v, v)
-        normals = np.cross(two - one, three - one) / (2 * areas[chosen, None])
+        normals = np.cross(two - one, three - one) / (2 * sizes[chosen, None])
         return one + u * (two - one) + v * (three - one), normals
 
     @cached_property
@@ -154,10 +158,11 @@ def _fans(sizes: Array, indices: Array) -> Array:
     return triangles
 
 
-def _areas(corners: Array) -> Array:
+def areas(corners: Array) -> Array:
+    """(m,) of triangles with the corners (m, 3, 3)."""
     one, two, three = corners.transpose(1, 0, 2)
-    areas: Array = np.linalg.norm(np.cross(two - one, three - one), axis=1) / 2
-    return areas
+    sizes: Array = np.linalg.norm(np.cross(two - one, three - one), axis=1) / 2
+    return sizes
 
 
 def _library() -> Any:
@@ -165,7 +170,6 @@ def _library() -> Any:
         import point_cloud_utils
     except ImportError as error:
         raise UnsupportedError(
-            "keyspheres needs the package point-cloud-utils to compress: "
-            "pip install 'pcc-cli[mesh]'"
+            "distances to a mesh need the package point-cloud-utils: pip install 'pcc-cli[mesh]'"
         ) from error
     return point_cloud_utils

@@ -1,0 +1,284 @@
+"""Fitting the shared decoder and the features of all meshes, rounded as in the file from the start.
+
+The loss is that of the paper, on the nodes of the band: the mean difference of the tensors, five
+times that where distances are not cut off, ten times what is missing to a structural similarity of
+1, and a little of the features' size; and the coarse distances that say where the band is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from pcc_cli import locations
+from pcc_cli.codecs.necgs import network
+from pcc_cli.codecs.necgs.field import TRUNCATION, Field
+from pcc_cli.codecs.necgs.network import FEATURES, NODES, OUTPUTS, Decoder, Plan, Table, Weights
+from pcc_cli.entropy.bells import REACH
+from pcc_cli.entropy.steps import code_of, step_of
+from pcc_cli.errors import InputError
+from pcc_cli.geometry import Array
+from pcc_cli.nn.quantizers import round_through
+
+NEAR, COARSE, SPARSE = 5.0, 1.0, 0.1  # parts of the loss
+WINDOWS = 2000  # of the structural similarity, in a step of a mesh
+BATCH = 4  # meshes in a step
+RATE, FEATURE_RATE = 0.02, 0.02
+WARM_UP = 20  # steps
+BETAS = 0.9, 0.98  # of running means of gradients and of their squares
+FEATURE_STEP = 1 / 16
+LAST_CODE = 200  # of a step, where nothing but zeros is left
+FEATURE_START = 0.15  # deviation of features at first
+WEIGHTS_FIXED = 0.6  # part of the work after which the steps of weights stay
+WEIGHTS_EVERY = 100  # steps between two looks at them before
+Watch = Callable[[float, float], None]  # part that is done, error in steps of the grid
+
+
+@dataclass(frozen=True)
+class Example:
+    """A mesh as tensors.
+
+    stages : side and table of each stage; last : table of the last nodes
+    coarse : distances of the nodes of levels from DENSE on; values : (n, 4) of the last nodes
+    """
+
+    stages: list[tuple[int, Table]]
+    last: Table
+    coarse: list[Tensor]
+    values: Tensor
+
+    @classmethod
+    def of(cls, field: Field, values: Array, device: torch.device) -> Example:
+        count, stages = NODES, []
+        for level in field.band.levels:
+            stages.append((level.side, Table.of(level.table, count, device)))
+            count = len(level.nodes)
+        last = Table.of(field.band.table, count, device)
+        coarse = [torch.from_numpy(values).to(device) for values in field.coarse]
+        return cls(stages, last, coarse, torch.from_numpy(values).to(device))
+
+    def loss(self, decoder: Decoder, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss, and the mean error of distances near the surface, in steps of the grid."""
+        x, coarse = decoder.start(features), iter(self.coarse)
+        loss = x.new_zeros(())
+        for side, table in self.stages:
+            if f"near{side}" in decoder.names:
+                loss = loss + COARSE * _weighted(decoder.near(x, side), next(coarse))
+            x = decoder.stage(x, side, table)
+        found = decoder.last(x, self.last)
+        error = (found - self.values).abs()
+        inner = error[self.values[:, 0].abs() < 1]
+        loss = loss + OUTPUTS * (error.mean() + NEAR * inner.sum() / max(inner.numel(), 1))
+        surface = error.detach()[self.values[:, 0].abs() < 0.5 / TRUNCATION, 0]
+        return loss, surface.mean() * TRUNCATION if len(surface) else surface.sum()
+
+
+class Fit:
+    """A network and features on their way to a set of meshes.
+
+    fixed : weights that stay as they are, for meshes that are added; None: they are fitted, too
+    fineness : steps of a weight in the deviation of its matrix
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        examples: Sequence[Example],
+        fineness: float,
+        seed: int,
+        device: torch.device,
+        fixed: Weights | None = None,
+    ) -> None:
+        self._plan, self._examples, self._fineness = plan, examples, fineness
+        self._generator = torch.Generator().manual_seed(seed)
+        start = network.initial(plan, self._generator) if fixed is None else fixed
+        self.weights = {name: weight.to(device) for name, weight in start.items()}
+        self._learns = fixed is None
+        shape = (len(examples), NODES, FEATURES)
+        spread = FEATURE_START if self._learns else 0.0
+        self.features = (torch.randn(shape, generator=self._generator) * spread).to(device)
+        self.codes = self._codes() if self._learns else {}
+        self.feature_code = code_of(FEATURE_STEP)
+        self._order: list[int] = []
+        self._done = 0
+        self._steppers = {name: _Adam(weight) for name, weight in self.weights.items()}
+        self._steppers["features"] = _Adam(self.features)
+
+    def run(
+        self, begin: float, end: float, steps: int, seconds: float | None, watch: Watch
+    ) -> None:
+        """Fits from the part `begin` of all work to the part `end`.
+
+        steps : of all work; seconds : that all of it may take at most
+        """
+        started, first = time.monotonic(), self._done
+        share = end - begin
+        if share <= 0:
+            return
+        recent = 0.0
+        while True:
+            done = (self._done - first) / max(steps * share, 1)
+            if seconds is not None:
+                done = max(done, (time.monotonic() - started) / max(seconds * share, 1e-9))
+            if done >= 1:
+                return
+            error = self._step(begin + done * share)
+            recent = error if not recent else 0.95 * recent + 0.05 * error
+            watch(begin + done * share, recent)
+
+    def rounded(self) -> dict[str, Array]:
+        """Name -> (rows, columns) int64 of all weights, in their steps."""
+        return {name: _whole(weight, self.codes[name]) for name, weight in self.weights.items()}
+
+    def rounded_features(self) -> Array:
+        """(meshes, NODES, FEATURES) int64"""
+        return _whole(self.features, self.feature_code)
+
+    def coarsen(self) -> bool:
+        """Makes all steps an eighth of an octave wider; False where nothing would be left."""
+        if self.feature_code >= LAST_CODE:
+            return False
+        self.feature_code += 1
+        self.codes = {name: min(code + 1, LAST_CODE) for name, code in self.codes.items()}
+        return True
+
+    def save(self, path: Path, done: float) -> None:
+        """Keeps all that `restore` needs in a file, replaced in one step."""
+        counters = torch.tensor([self._done, self.feature_code, *self.codes.values()])
+        tensors = {
+            **self._tensors(),
+            "counters": counters,
+            "order": torch.tensor(self._order, dtype=torch.int64),
+            "generator": self._generator.get_state(),
+            "done": torch.tensor(done, dtype=torch.float64),
+        }
+        whole = {name: tensor.cpu().clone().contiguous() for name, tensor in tensors.items()}
+        with locations.writing(str(path)) as stream:
+            stream.write(safetensors.torch.save(whole, {"fit": self._digest()}))
+
+    def restore(self, path: Path) -> float:
+        """Goes on where `save` was called; returns the part that is done.
+
+        InputError for the fit of another set, or with other settings.
+        """
+        with safetensors.safe_open(path, "pt") as file:
+            if (file.metadata() or {}).get("fit") != self._digest():
+                raise InputError(f"{path}: is a checkpoint of another set or of other settings")
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        for name, tensor in self._tensors().items():
+            tensor.copy_(found[name])
+        self._generator.set_state(found["generator"])
+        self._order = found["order"].tolist()
+        self._done, self.feature_code, *codes = found["counters"].tolist()
+        self.codes = dict(zip(self.weights, codes, strict=True))
+        return float(found["done"])
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """All that is fitted, and what is remembered of its gradients."""
+        named = {f"weights.{name}": weight.detach() for name, weight in self.weights.items()}
+        for name, stepper in self._steppers.items():
+            means = {"mean": stepper.mean, "square": stepper.square, "counts": stepper.counts}
+            named |= {f"{part} of {name}": tensor for part, tensor in means.items()}
+        return {**named, "features": self.features}
+
+    def _digest(self) -> str:
+        """Of the network and of all tensors that are fitted."""
+        digest = hashlib.blake2b(repr((self._plan, self._fineness)).encode(), digest_size=16)
+        for example in self._examples:
+            digest.update(example.values.cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+    def _codes(self) -> dict[str, int]:
+        """Of the steps of all weights as they are now."""
+        codes = {}
+        for name, weight in self.weights.items():
+            size = weight.detach().abs()
+            spread = max(float(size.square().mean().sqrt()), 0.02)
+            most = float(size.max()) / (0.95 * REACH) + 1e-9
+            codes[name] = code_of(max(spread / self._fineness, most))
+        return codes
+
+    def _step(self, done: float) -> float:
+        slope = (0.5 + 0.5 * math.cos(math.pi * done)) * min(1.0, (self._done + 1) / WARM_UP)
+        if self._learns and done < WEIGHTS_FIXED and self._done % WEIGHTS_EVERY == 0:
+            self.codes = self._codes()
+        rows = self._rows()
+        for weight in self.weights.values():
+            weight.requires_grad_(self._learns)
+        chosen = self.features[rows].requires_grad_()
+        loss, error = self._loss(rows, chosen)
+        loss.backward()
+        if self._learns:
+            for name, weight in self.weights.items():
+                assert weight.grad is not None
+                self._steppers[name].step(weight.grad, RATE * slope)
+                weight.grad = None
+        assert chosen.grad is not None
+        # The loss is a mean over the meshes of the batch.
+        gradient = chosen.grad * len(rows)
+        self._steppers["features"].step(gradient, FEATURE_RATE * slope, rows)
+        self._done += 1
+        return error
+
+    def _rows(self) -> list[int]:
+        if not self._order:
+            self._order = torch.randperm(len(self._examples), generator=self._generator).tolist()
+        rows, self._order = self._order[:BATCH], self._order[BATCH:]
+        return rows
+
+    def _loss(self, rows: list[int], chosen: Tensor) -> tuple[Tensor, float]:
+        weights = self.weights
+        if self._learns:
+            weights = {name: _through(w, self.codes[name]) for name, w in weights.items()}
+        decoder = Decoder(self._plan, weights)
+        features = _through(chosen, self.feature_code)
+        parts = [
+            self._examples[row].loss(decoder, one) for row, one in zip(rows, features, strict=True)
+        ]
+        loss = torch.stack([part[0] for part in parts]).mean() + SPARSE * features.abs().mean()
+        return loss, float(torch.stack([part[1] for part in parts]).mean())
+
+
+class _Adam:
+    """Steps of `values`, of some rows at a time, each with a count of its own."""
+
+    def __init__(self, values: Tensor) -> None:
+        self._values = values
+        self.mean, self.square = torch.zeros_like(values), torch.zeros_like(values)
+        self.counts = torch.zeros(len(values), *[1] * (values.dim() - 1), device=values.device)
+
+    @torch.no_grad()
+    def step(self, gradient: Tensor, rate: float, rows: Any = slice(None)) -> None:
+        self.counts[rows] += 1
+        self.mean[rows] = self.mean[rows].lerp(gradient, 1 - BETAS[0])
+        self.square[rows] = self.square[rows].lerp(gradient.square(), 1 - BETAS[1])
+        mean = self.mean[rows] / (1 - BETAS[0] ** self.counts[rows])
+        size = (self.square[rows] / (1 - BETAS[1] ** self.counts[rows])).sqrt()
+        self._values[rows] -= rate * mean / (size + 1e-8)
+
+
+def _weighted(found: Tensor, wanted: Tensor) -> Tensor:
+    """Mean difference of distances, and again where they are not cut off."""
+    error = (found - wanted).abs()
+    inner = error[wanted.abs() < 1]
+    return error.mean() + NEAR * inner.sum() / max(inner.numel(), 1)
+
+
+def _through(values: Tensor, code: int) -> Tensor:
+    step = step_of(code)
+    return round_through(values / step).clamp(-REACH, REACH) * step
+
+
+def _whole(values: Tensor, code: int) -> Array:
+    whole = np.rint(values.detach().double().cpu().numpy() / step_of(code))
+    return np.clip(whole, -REACH, REACH).astype(np.int64)

@@ -1,0 +1,1 @@
+"""Solids as signed distances, and surfaces made of them."""
