@@ -98,7 +98,7 @@ def gathered(
         if len(inputs) > 1:
             raise typer.BadParameter("a set of several files needs a name", param_hint="-o")
         plain = _plain(inputs[0])
-        output = locations.beside(plain, locations.base_name(plain) + ".dcz")
+        output = locations.beside(plain, locations.base_name(plain) + SUFFIX)
     elif output != PIPE and _means_folder(output):
         raise typer.BadParameter("a set is one file; give it a name", param_hint="-o")
     return Pair(found[0].name, output), members

@@ -60,7 +60,7 @@ class Solid:
 
         InputError when it has no triangle with an area.
         """
-        triangles = _fans(mesh.face_sizes, mesh.face_indices)
+        triangles = mesh.triangles()
         used = np.unique(triangles)
         points = mesh.points.astype(np.float64)
         if not np.isfinite(points[used]).all():
@@ -145,17 +145,6 @@ def grid_points() -> Array:
     """(CELLS^3, 3) centres of the cells, x first."""
     axis = (np.arange(CELLS) + 0.5) * (2 / CELLS) - 1
     return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
-
-
-def _fans(sizes: Array, indices: Array) -> Array:
-    """(m, 3) triangles of polygons, each a fan about its first corner."""
-    starts = np.cumsum(sizes, dtype=np.int64) - sizes
-    counts = np.maximum(sizes.astype(np.int64) - 2, 0)
-    first = np.repeat(starts, counts)
-    number = np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
-    corners = np.stack([first, first + number + 1, first + number + 2], axis=1)
-    triangles: Array = indices[corners].reshape(-1, 3).astype(np.int64)
-    return triangles
 
 
 def areas(corners: Array) -> Array:

@@ -38,7 +38,7 @@ class Subject:
         Where nothing came back it is the longest side.
         """
         frame = self.place.frame
-        triangles = mesh.face_indices.reshape(-1, 3)
+        triangles = mesh.triangles()
         points = frame.inward(mesh.points.astype(np.float64))
         other = Solid(points, triangles[solids.areas(points[triangles]) > 0])
         if not len(other.triangles):
