@@ -118,13 +118,16 @@ def test_all_equally_near_points_are_found() -> None:
     assert ties.count.tolist() == [8, 4, 1]
     assert ties.query.tolist() == [0] * 8 + [1] * 4 + [2]
     assert ties.mean(np.arange(13.0)).tolist() == [3.5, 9.5, 12]
+    assert ties.distance == pytest.approx(np.sqrt([0.75, 0.51, 0.03]))
 
 
 def test_more_ties_than_the_first_look_finds() -> None:
     angle = np.arange(24) * 2 * np.pi / 24
     ring = np.stack([np.cos(angle), np.sin(angle), np.zeros(24)], axis=1)
     index = Neighbours(np.concatenate([ring, ring * 3]))
-    assert index.ties(np.zeros((1, 3))).count.tolist() == [24]
+    ties = index.ties(np.array([[0.0, 0, 0], [2.9, 0, 0]]))
+    assert ties.count.tolist() == [24, 1]
+    assert ties.distance == pytest.approx([1, 0.1])
 
 
 def test_normals_of_a_ball_point_one_way() -> None:

@@ -7,6 +7,7 @@ for, so that D1 is a little better than this says.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,7 @@ class Quality:
     """Measures of a lossy file, collected tile by tile."""
 
     def __init__(self, header: Header, colours: slice | None = None) -> None:
+        """colours : columns that may lose something"""
         self._header, self._colours = header, colours
         self._shades = np.zeros((2, 3)), np.zeros(2)  # sums of squares, number of points
         self._errors = np.zeros((2, 2))  # direction -> sum of squared distances, number of points
@@ -32,15 +34,19 @@ class Quality:
     def add(self, piece: Piece, back: Piece) -> None:
         """Compares a tile with what it decodes to. Codecs of meshes measure themselves."""
         shape, decoded = piece.shape, back.shape
-        if self._colours is not None and len(shape) and len(decoded):
-            self._add_colours(piece, back, self._colours)
-        if self._header.lossless:
+        if self._header.lossless and self._colours is None:
             return
-        if isinstance(shape, VoxelCloud) and isinstance(decoded, VoxelCloud):
-            if len(shape) and len(decoded):
-                self._add_points(shape.voxels, decoded.voxels)
-        elif isinstance(shape, Volume) and isinstance(decoded, Volume):
+        if isinstance(shape, Volume) and isinstance(decoded, Volume):
             self._values = _of_samples(shape.values, decoded.values)
+        elif isinstance(shape, VoxelCloud) and len(shape) and len(decoded):
+            scale = 1.0
+            if self._colours is not None:
+                scale = 255 / peak(piece.columns[self._colours])
+            one, other = (_places(part, self._colours, scale) for part in (piece, back))
+            if self._header.lossless:
+                self._add_colours(one, other)
+            else:
+                self._add_points(one, other)
 
     def values(self) -> dict[str, float]:
         """Name of a measure -> its value; none where nothing was lost."""
@@ -53,30 +59,27 @@ class Quality:
         psnr = 10 * math.log10(3 * self._peak() ** 2 / error) if error else math.inf
         return {"d1_psnr_db": psnr, **self._values}
 
-    def _add_colours(self, piece: Piece, back: Piece, colours: slice) -> None:
-        scale = 255 / peak(piece.columns[colours])
-        (there, one), (here, other) = (_places(part, colours, scale) for part in (piece, back))
+    def _add_colours(self, one: _Places, other: _Places) -> None:
+        """Of the same places, which are their own nearest neighbours."""
         sums, counts = self._shades
-        counts += len(other), len(one)
-        if self._header.lossless:
-            sums += colour.squares(other, one)
-            return
-        steps = np.array(self._header.grid.steps) if self._header.grid else np.ones(3)
-        there, here = there * (steps / steps[0]), here * (steps / steps[0])
-        sums[0] += colour.squares(other, one, Neighbours(there).ties(here))
-        sums[1] += colour.squares(one, other, Neighbours(here).ties(there))
+        sums += colour.squares(other.colours, one.colours)
+        counts += len(one.voxels)
 
-    def _add_points(self, voxels: Array, decoded: Array) -> None:
-        # Imported here: only lossy files need it, and it takes half a second.
-        from scipy.spatial import cKDTree
-
+    def _add_points(self, one: _Places, other: _Places) -> None:
+        """One search a direction, for distances and for colours: it takes most of the time."""
         assert self._header.grid is not None
-        steps = np.array(self._header.grid.steps)
-        one, other = (distinct(cells) * (steps / steps[0]) for cells in (voxels, decoded))
-        for sums, near, far in zip(self._errors, (other, one), (one, other), strict=True):
-            distance, _ = cKDTree(near).query(far, workers=-1)
-            sums += float((distance**2).sum()), len(far)
-        self._corners += [voxels.min(axis=0), voxels.max(axis=0)]
+        steps = np.array(self._header.grid.steps) / self._header.grid.steps[0]
+        for direction, (near, far) in enumerate(((other, one), (one, other))):
+            index, queries = Neighbours(near.voxels * steps, threads=-1), far.voxels * steps
+            if self._colours is None:
+                distance, _ = index.nearest(queries)
+            else:
+                ties = index.ties(queries)
+                distance = ties.distance
+                self._shades[0][direction] += colour.squares(far.colours, near.colours, ties)
+                self._shades[1][direction] += len(queries)
+            self._errors[direction] += float((distance**2).sum()), len(queries)
+        self._corners += [one.voxels.min(axis=0), one.voxels.max(axis=0)]
 
     def _peak(self) -> float:
         """As `pcc eval` takes it: 2^bits - 1 for integers from 0 on, else the longest side."""
@@ -89,17 +92,26 @@ class Quality:
         return float(sides.max())
 
 
-def _places(piece: Piece, columns: slice, scale: float) -> tuple[Array, Array]:
-    """(m, 3) each place once, and its mean colour, whole as `metrics.points` makes it."""
+class _Places(NamedTuple):
+    """Where points are, (m, 3) each place once, and their mean colour (m, 3), 0 to 255."""
+
+    voxels: Array
+    colours: Array
+
+
+def _places(piece: Piece, columns: slice | None, scale: float) -> _Places:
+    """The mean is whole, as `metrics.points` makes it; without `columns` there are no colours."""
     assert isinstance(piece.shape, VoxelCloud)
     voxels = piece.shape.voxels
+    if columns is None:
+        return _Places(distinct(voxels), np.empty((0, 3)))
     colours = np.stack(piece.columns[columns], axis=1) * scale
     first = np.append(True, (voxels[1:] != voxels[:-1]).any(axis=1))
     starts = np.flatnonzero(first)
-    sums = np.add.reduceat(colours, starts)
     if len(starts) == len(voxels):
-        return voxels, colours
-    return voxels[starts], np.floor(sums / np.diff(starts, append=len(voxels))[:, None])
+        return _Places(voxels, colours)
+    means = np.add.reduceat(colours, starts) / np.diff(starts, append=len(voxels))[:, None]
+    return _Places(voxels[starts], np.floor(means))
 
 
 def _of_samples(values: Array, decoded: Array) -> dict[str, float]:
