@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from pcc_cli.errors import FormatError
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 
 class BitWriter:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 LEVELS = 20  # of the octree that count: a cell and those around it have codes of 63 bits
 OFFSETS = [

@@ -22,8 +22,8 @@ from pcc_cli.attributes.sorting import keys_for, ranks_by
 from pcc_cli.entropy import columns
 from pcc_cli.errors import FormatError, UnsupportedError
 from pcc_cli.fields import integer, member
+from pcc_cli.geometry import Array
 
-Array = np.ndarray[Any, Any]
 Record = dict[str, Any]
 
 # On disk, for ever; another way to code columns is another id.

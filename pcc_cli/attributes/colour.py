@@ -13,8 +13,8 @@ import numpy as np
 from pcc_cli.attributes import raht
 from pcc_cli.errors import FormatError
 from pcc_cli.fields import integer, member
+from pcc_cli.geometry import Array
 
-Array = np.ndarray[Any, Any]
 Record = dict[str, Any]
 
 RAHT = "raht.1"  # on disk, for ever

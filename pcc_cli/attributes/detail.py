@@ -13,14 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from pcc_cli.attributes.cells import LEVELS, OFFSETS, RANK, around, bit_length, cells_of
+from pcc_cli.geometry import Array
 from pcc_cli.tree.morton import spread
-
-Array = np.ndarray[Any, Any]
 
 FEW = 6  # neighbours; a point with fewer looks further away, too
 NEAR = 3  # largest squared distance of a neighbour in the cells around

@@ -7,14 +7,12 @@ cells. So every node at the bottom is one point.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from pcc_cli.attributes.cells import cells_of
+from pcc_cli.geometry import Array
 from pcc_cli.tree.morton import spread
-
-Array = np.ndarray[Any, Any]
 
 CHILDREN = 8
 

@@ -17,8 +17,7 @@ from pcc_cli.attributes.neighbours import VALUE_BITS
 from pcc_cli.entropy import columns
 from pcc_cli.errors import FormatError
 from pcc_cli.fields import integer, member
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 LEVEL = 9  # of zstandard
 FEW = 1 << 16

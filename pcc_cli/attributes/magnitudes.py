@@ -8,7 +8,6 @@ far its guesses are off. The sign follows no model.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -17,8 +16,7 @@ from pcc_cli.attributes.regression import Regression
 from pcc_cli.attributes.residuals import Tables, logarithm, normal
 from pcc_cli.entropy.logistic import TOTAL
 from pcc_cli.entropy.rangecoder import RangeDecoder, RangeEncoder
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 UNIT = 16  # parts of a quantizer step
 OFFSET = 8  # parts; keeps logarithms of small numbers calm

@@ -11,15 +11,13 @@ neighbours are sums over the rows of a matrix in which hardly a place is empty.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from pcc_cli.attributes.cells import OFFSETS
 from pcc_cli.attributes.detail import FAR, SAME, Stage
 from pcc_cli.attributes.residuals import FRACTION_BITS, OCTAVE, logarithm
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 BLOCK_MIN, BLOCK_MAX = 256, 8192  # points
 ONE = 1 << FRACTION_BITS

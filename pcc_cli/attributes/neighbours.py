@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -33,8 +33,7 @@ from pcc_cli.attributes.regression import WEIGHT_BITS, Regression
 from pcc_cli.attributes.residuals import FRACTION_BITS, LIMIT, PHASES, Tables
 from pcc_cli.entropy.rangecoder import RangeDecoder, RangeEncoder
 from pcc_cli.errors import FormatError
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 VALUE_BITS = 20  # of the largest value
 GUIDES = 2  # columns that one may follow

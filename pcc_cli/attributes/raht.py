@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -21,8 +21,7 @@ from pcc_cli.attributes.hierarchy import Level, levels
 from pcc_cli.attributes.magnitudes import UNIT, MagnitudeReader, MagnitudeWriter, parts
 from pcc_cli.attributes.surroundings import Surroundings, View
 from pcc_cli.attributes.transform import SLOTS, Blocks
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 BLOCKS = 2048  # coded with what was learned before; at most 2**14 coefficients
 ROOT_BITS = 24  # of the mean of all points, in parts

@@ -7,13 +7,10 @@ everywhere; rounded down they are whole numbers again.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from pcc_cli.entropy.mixing import solve
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 WEIGHT_BITS = 16
 WEIGHT_LIMIT = 16 << WEIGHT_BITS

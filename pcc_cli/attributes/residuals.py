@@ -9,13 +9,11 @@ follow what has been coded.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from pcc_cli.entropy.logistic import LOGIT_UNIT, TOTAL, squash
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 FRACTION_BITS = 4  # of guesses and errors, behind the point
 OCTAVE = 16  # units of a logarithm to base 2

@@ -7,13 +7,11 @@ the source was sorted by columns that are kept, sorting by them again gives the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from pcc_cli.entropy import columns
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 KEYS = 3  # columns to sort by, at most
 _FALLS = 20  # steps down that weigh as much as one step up

@@ -7,15 +7,14 @@ around always are.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from pcc_cli.attributes.cells import OFFSETS, RANK, around
 from pcc_cli.attributes.hierarchy import CHILDREN, Level
 from pcc_cli.attributes.transform import Blocks
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 OWN, KNOWN = 24, 14  # weights in a guess: of the own parent, of a known node across a face
 NEAR = {1: 9, 2: 2, 3: 1}  # of the parents on the child's side, by axes on which they differ

@@ -11,13 +11,10 @@ Every operation is one of IEEE 754 doubles on whole arrays, so the same bits com
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from pcc_cli.attributes.hierarchy import CHILDREN, Level
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 # (slot, first, second): pairs of children by their octants, coarsest first.
 PAIRS = [(0, 0, 4), (1, 0, 2), (2, 4, 6), (3, 0, 1), (4, 2, 3), (5, 4, 5), (6, 6, 7)]

@@ -9,8 +9,7 @@ import numpy as np
 from pcc_cli.codecs.base import Payload
 from pcc_cli.entropy import columns
 from pcc_cli.errors import FormatError
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 _LEVEL = 9  # of zstandard
 

@@ -18,11 +18,9 @@ from pcc_cli.codecs.base import Payload, Progress, setting, silent
 from pcc_cli.entropy import columns, zstd
 from pcc_cli.errors import FormatError, InputError
 from pcc_cli.fields import integer, member
-from pcc_cli.geometry import AXES_OF_VOLUMES, Mesh, Shape, Volume, VoxelCloud
+from pcc_cli.geometry import AXES_OF_VOLUMES, Array, Mesh, Shape, Volume, VoxelCloud
 from pcc_cli.tree import octree
 from pcc_cli.tree.morton import depth_of
-
-Array = np.ndarray[Any, Any]
 
 MAX_DEPTH = 32
 MAX_VOXELS = 1 << 21  # of one cloud; api cuts larger ones into tiles

@@ -14,8 +14,7 @@ from pcc_cli.codecs.base import Payload
 from pcc_cli.entropy import columns
 from pcc_cli.errors import FormatError
 from pcc_cli.fields import integer, member
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 _LEVEL = 9  # of zstandard
 _LEAST_GAIN = 2  # what is saved over what the list costs

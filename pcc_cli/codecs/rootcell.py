@@ -8,8 +8,7 @@ import numpy as np
 
 from pcc_cli.errors import FormatError
 from pcc_cli.fields import integer, member
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 MAX_DEPTH = 32
 

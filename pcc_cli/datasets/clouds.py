@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from pcc_cli.geometry import PointCloud
+from pcc_cli.geometry import Array, PointCloud
 from pcc_cli.tree.morton import morton_order
-
-Array = np.ndarray[Any, Any]
 
 _DECIMAL_STEPS = (1.0, 0.1, 0.01, 0.001, 0.0001)
 _NEAR = 6  # followers in Morton order among which the nearest neighbour is looked for

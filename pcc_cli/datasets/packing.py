@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import zstandard
@@ -19,10 +18,9 @@ from pcc_cli.datasets import recipes
 from pcc_cli.datasets.clouds import blocks_of, distinct, placed
 from pcc_cli.datasets.sources import Source, find_sources
 from pcc_cli.errors import InputError
+from pcc_cli.geometry import Array
 from pcc_cli.tree import octree
 from pcc_cli.tree.morton import depth_of
-
-Array = np.ndarray[Any, Any]
 
 MIX: Mapping[str, float] = {"mesh": 0.35, "capture": 0.15, "lidar": 0.30, "scan": 0.20}
 _LEVEL = 12  # of zstandard: slower ones gain under 1 %

@@ -5,8 +5,6 @@ Every recipe gives (n, 3) int64 voxels >= 0, distinct, in Morton order, and thei
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from pcc_cli.datasets.clouds import (
@@ -28,9 +26,8 @@ from pcc_cli.datasets.surfaces import (
     random_voxels,
     voxelized,
 )
-from pcc_cli.geometry import PointCloud
+from pcc_cli.geometry import Array, PointCloud
 
-Array = np.ndarray[Any, Any]
 Cloud = tuple[Array, float]
 
 LEAST, MOST = 60_000, 150_000  # voxels of a training sample, where the source has that many

@@ -9,16 +9,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pcc_cli import formats
 from pcc_cli.datasets.clouds import Region, distinct, grounded, random_region, rotation
 from pcc_cli.errors import InputError
-from pcc_cli.geometry import Mesh
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array, Mesh
 
 # A plane of random direction crosses E(|nx| + |ny| + |nz|) = 1.5 voxels per unit of its area.
 VOXELS_PER_AREA = 1.5

@@ -22,8 +22,7 @@ import numpy as np
 from pcc_cli.entropy import zstd
 from pcc_cli.errors import FormatError, InputError
 from pcc_cli.fields import integer, member
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 TYPES = ("|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8")
 TABLE_LIMIT = 1 << 16  # distinct values; ranks then fit two bytes

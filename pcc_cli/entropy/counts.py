@@ -9,13 +9,11 @@ context in one word, so that a block costs one gather and one scatter: `total <<
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from pcc_cli.entropy.logistic import PROBABILITY_BITS, TOTAL, squash, stretch
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 LIMIT = 255  # bits that a context remembers at least
 BINS, BIN_WIDTH = 33, 96  # of log odds, in units of 1/256

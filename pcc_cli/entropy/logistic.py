@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 LOGIT_UNIT = 256
 LIMIT = 12 * LOGIT_UNIT - 1

@@ -8,13 +8,10 @@ step is found in floats: `solve` says why it is the same everywhere.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from pcc_cli.entropy.logistic import PROBABILITY_BITS, TOTAL
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 WEIGHT_BITS = 16
 WEIGHT_LIMIT = 8 << WEIGHT_BITS

@@ -17,8 +17,7 @@ import numpy as np
 from pcc_cli.entropy import reference
 from pcc_cli.entropy.reference import FREQUENCY_BITS
 from pcc_cli.errors import FormatError
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 TOTAL = 1 << FREQUENCY_BITS
 MAX_SYMBOLS = 256

@@ -9,13 +9,11 @@ speed.
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Any
 
 import numpy as np
 
 from pcc_cli.errors import FormatError
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 FREQUENCY_BITS = 16
 PRECISION = 24

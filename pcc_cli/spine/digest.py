@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
-from pcc_cli.geometry import PointCloud, Shape, Volume, VoxelCloud
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array, PointCloud, Shape, Volume, VoxelCloud
 
 SIZE_BYTES = 16
 

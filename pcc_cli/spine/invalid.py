@@ -7,14 +7,11 @@ a patch says which bits to flip to get those back. So these points come last amo
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from pcc_cli.geometry import PointCloud
+from pcc_cli.geometry import Array, PointCloud
 from pcc_cli.grid import Fit, restore
-
-Array = np.ndarray[Any, Any]
 
 
 def left_out(cloud: PointCloud) -> PointCloud:

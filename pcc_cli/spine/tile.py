@@ -6,8 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
-import numpy as np
-
 from pcc_cli import codecs
 from pcc_cli.attributes import coder
 from pcc_cli.codecs.base import (
@@ -25,13 +23,11 @@ from pcc_cli.codecs.base import (
 from pcc_cli.container import Section
 from pcc_cli.errors import FormatError, UnsupportedError
 from pcc_cli.fields import integer, member, records
-from pcc_cli.geometry import Mesh, PointCloud, Volume, VoxelCloud
+from pcc_cli.geometry import Array, Mesh, PointCloud, Volume, VoxelCloud
 from pcc_cli.records import RECORD_LIMIT, pack, unpack
 from pcc_cli.spine.carry import carried
 from pcc_cli.spine.digest import Digest, arrays_of
 from pcc_cli.spine.header import Header
-
-Array = np.ndarray[Any, Any]
 
 RECORD, COLUMNS = "TILE", "ATTR"  # kinds of sections; all others of a tile are streams of its codec
 # Of one tile, checked before decoding.

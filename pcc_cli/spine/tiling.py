@@ -9,21 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from pcc_cli import grid as grids
 from pcc_cli.entropy.columns import type_name
 from pcc_cli.errors import FormatError, InputError
-from pcc_cli.geometry import Mesh, PointCloud, Volume, VoxelCloud, Whole
+from pcc_cli.geometry import Array, Mesh, PointCloud, Volume, VoxelCloud, Whole
 from pcc_cli.spine import invalid
 from pcc_cli.spine.digest import Digest, arrays_of
 from pcc_cli.spine.header import AXES, Column, Frame, Header
 from pcc_cli.spine.tile import Piece
 from pcc_cli.tree.morton import morton_order
-
-Array = np.ndarray[Any, Any]
 
 GROUPS = {"rgb": ("red", "green", "blue")}  # attributes that go together
 SCALES = (1, 2, 4, 8, 16)  # by which volumes are made smaller

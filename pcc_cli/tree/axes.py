@@ -15,8 +15,7 @@ import numpy as np
 
 from pcc_cli.entropy.counts import Tables, quotient
 from pcc_cli.entropy.logistic import PROBABILITY_BITS, TOTAL, stretch
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 SPAN = 4096  # coordinates that far apart share their counts; a power of two
 _DOUBT = 4  # bits at the mean rate that each coordinate begins with

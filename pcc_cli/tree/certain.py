@@ -7,14 +7,11 @@ trust: it is counted how often a 1 followed its log odds in this file, and only 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from pcc_cli.entropy.counts import Tables
 from pcc_cli.entropy.logistic import FLOOR, TOTAL
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 BINS, BIN_WIDTH = 79, 64  # of the network's log odds, units of 1/256
 BLOCK = 1 << 14  # bits, after each of which is learned

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from pcc_cli.entropy.rangecoder import RangeDecoder, RangeEncoder
+from pcc_cli.geometry import Array
 from pcc_cli.tree import certain as certain_bits
 from pcc_cli.tree.axes import AxisCounts
 from pcc_cli.tree.certain import CertainBits
 from pcc_cli.tree.stage import Known, Places, StageModel
-
-Array = np.ndarray[Any, Any]
 
 Rows = Any  # of the bits: a slice, or their numbers
 Exchange = Callable[[Rows, Array], Array]  # probabilities of the bits at rows -> the bits, int64

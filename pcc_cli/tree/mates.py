@@ -6,11 +6,9 @@ neighbours are far apart at fine levels, nodes that share two coordinates still 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 _BITS = 21  # of each coordinate that count; deeper trees may pair other nodes, the same everywhere
 _MASK = (1 << _BITS) - 1

@@ -7,11 +7,9 @@ sorts by octree cell at every depth. 3 * 32 bits do not fit one word: a code is 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 LOW_BITS = 16  # bits of each axis that go into `low`
 

@@ -8,13 +8,11 @@ is occupied. The codes of all levels are the whole geometry.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from pcc_cli.geometry import Array
 from pcc_cli.tree.morton import LOW_BITS, morton_codes
-
-Array = np.ndarray[Any, Any]
 
 POPCOUNT = np.array([bin(code).count("1") for code in range(256)], dtype=np.uint8)
 

@@ -24,9 +24,8 @@ import numpy as np
 from pcc_cli.entropy.counts import Calibrations, Tables
 from pcc_cli.entropy.logistic import LOGIT_UNIT, squash
 from pcc_cli.entropy.mixing import Mixer
+from pcc_cli.geometry import Array
 from pcc_cli.tree.axes import AxisCounts, AxisPlaces
-
-Array = np.ndarray[Any, Any]
 
 NETWORK_LIMIT = 2500  # of the network's log odds, units of 1/256
 COUNT_BINS, COUNT_WIDTH = 16, 128  # of counted log odds, as a context

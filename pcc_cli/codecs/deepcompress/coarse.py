@@ -17,13 +17,12 @@ from torch import Tensor
 
 from pcc_cli.entropy.rangecoder import RangeDecoder, RangeEncoder
 from pcc_cli.errors import FormatError
+from pcc_cli.geometry import Array
 from pcc_cli.tree import neighbours, octree
 from pcc_cli.tree.coder import STAGES, BitCoder
 from pcc_cli.tree.contexts import LevelContexts
 from pcc_cli.tree.neighbours import Level
 from pcc_cli.tree.stage import Known
-
-Array = np.ndarray[Any, Any]
 
 Exchange = Callable[[int, int, Any, Known], Array]  # level, stage, rows, what is known -> bits
 _CONTEXTS = ("touching", "siblings", "crowd", "lineage", "sides", "faces", "cells")

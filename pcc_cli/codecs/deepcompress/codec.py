@@ -29,13 +29,11 @@ from pcc_cli.codecs.deepcompress.network import STAGES, Analysis
 from pcc_cli.codecs.deepcompress.walk import MAX_CELLS, Walk
 from pcc_cli.errors import FormatError, InputError
 from pcc_cli.fields import integer, member
-from pcc_cli.geometry import Shape, VoxelCloud
+from pcc_cli.geometry import Array, Shape, VoxelCloud
 from pcc_cli.nn.device import compute
 from pcc_cli.tree import neighbours, octree
 from pcc_cli.tree.morton import distinct
 from pcc_cli.tree.neighbours import Level
-
-Array = np.ndarray[Any, Any]
 
 MAX_VOXELS = MAX_CELLS  # of one payload, before and after; larger clouds come in tiles
 MARK_LIMIT = 1 << 30

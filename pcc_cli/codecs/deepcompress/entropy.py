@@ -15,9 +15,8 @@ from pcc_cli.codecs.deepcompress.latents import Quantizer, about_quality
 from pcc_cli.codecs.deepcompress.model import DeepCompressModel
 from pcc_cli.codecs.deepcompress.scales import FRACTIONS
 from pcc_cli.entropy.rangecoder import RangeDecoder, RangeEncoder
+from pcc_cli.geometry import Array
 from pcc_cli.tree.neighbours import Level
-
-Array = np.ndarray[Any, Any]
 
 _ROWS = 1 << 15  # symbols whose tables are made at once
 

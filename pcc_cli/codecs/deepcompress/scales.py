@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from pcc_cli.entropy.rangecoder import TOTAL
-
-Array = np.ndarray[Any, Any]
+from pcc_cli.geometry import Array
 
 SCALES = 64
 SCALE_STEPS = 8  # scales in a factor of two

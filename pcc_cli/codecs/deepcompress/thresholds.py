@@ -16,11 +16,10 @@ import torch
 from torch import Tensor
 
 from pcc_cli.entropy.rangecoder import TOTAL, RangeDecoder, RangeEncoder
+from pcc_cli.geometry import Array
 from pcc_cli.tree import neighbours, octree
 from pcc_cli.tree.morton import depth_of, morton_order
 from pcc_cli.tree.neighbours import NEIGHBOURS
-
-Array = np.ndarray[Any, Any]
 
 INDICES, MIDDLE, STEP = 16, 8, 48
 METRICS = ("d1", "d2")

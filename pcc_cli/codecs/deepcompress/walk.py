@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,10 +11,9 @@ from pcc_cli.codecs.deepcompress.model import DeepCompressModel
 from pcc_cli.codecs.deepcompress.network import STAGES, Synthesis, codes_of
 from pcc_cli.codecs.deepcompress.thresholds import Candidates
 from pcc_cli.errors import FormatError
+from pcc_cli.geometry import Array
 from pcc_cli.tree import neighbours, octree
 from pcc_cli.tree.neighbours import Level
-
-Array = np.ndarray[Any, Any]
 
 MAX_CELLS = 1 << 21  # of a level, and voxels
 

@@ -26,13 +26,11 @@ from pcc_cli.codecs.occupancy.walk import MAX_VOXELS, Coded, Walk, decode_tree, 
 from pcc_cli.entropy.logistic import PROBABILITY_BITS
 from pcc_cli.errors import FormatError, InputError
 from pcc_cli.fields import integer, member
-from pcc_cli.geometry import Shape, VoxelCloud
+from pcc_cli.geometry import Array, Shape, VoxelCloud
 from pcc_cli.nn.device import compute
 from pcc_cli.tree import octree
 from pcc_cli.tree.coder import BitCoder
 from pcc_cli.tree.morton import morton_order
-
-Array = np.ndarray[Any, Any]
 
 LISTED = 4096  # bytes of a stream from which on the sizes of its levels are worth their room
 # Surfaces have three voxels or more for each node of the level above them, scans hardly more than

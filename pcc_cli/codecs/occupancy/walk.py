@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,13 +21,12 @@ from pcc_cli.codecs.occupancy.model import OccupancyModel
 from pcc_cli.codecs.occupancy.network import STAGES, LevelStep
 from pcc_cli.entropy.rangecoder import RangeDecoder, RangeEncoder
 from pcc_cli.errors import FormatError
+from pcc_cli.geometry import Array
 from pcc_cli.nn.turns import Turns
 from pcc_cli.tree import neighbours, octree
 from pcc_cli.tree.coder import BitCoder
 from pcc_cli.tree.contexts import LevelContexts
 from pcc_cli.tree.stage import Known
-
-Array = np.ndarray[Any, Any]
 
 MAX_VOXELS = 1 << 22  # of one tree; larger clouds come in tiles
 

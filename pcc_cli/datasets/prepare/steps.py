@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,10 +11,8 @@ from pcc_cli import formats
 from pcc_cli.datasets.clouds import distinct
 from pcc_cli.datasets.surfaces import load_surface, named_generator, voxelized
 from pcc_cli.errors import InputError
-from pcc_cli.geometry import PointCloud
+from pcc_cli.geometry import Array, PointCloud
 from pcc_cli.tree.morton import morton_order
-
-Array = np.ndarray[Any, Any]
 
 MESHES = (".off", ".obj", ".stl", ".ply", ".glb")
 CLOUDS = tuple(sorted(formats.FOLDER_SUFFIXES))

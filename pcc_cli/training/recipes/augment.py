@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from pcc_cli.geometry import Array
 from pcc_cli.tree import octree
 from pcc_cli.tree.morton import depth_of, morton_order
-
-Array = np.ndarray[Any, Any]
 
 
 def augmented(voxels: Array, nodes: int, shift_bits: int, rng: np.random.Generator) -> Array:

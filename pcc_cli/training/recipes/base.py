@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-
+from pcc_cli.geometry import Array
 from pcc_cli.training.loop import Task
-
-Array = np.ndarray[Any, Any]
 
 
 class Sample(Protocol):

@@ -36,6 +36,7 @@ from pcc_cli.codecs.deepcompress.network import (
 )
 from pcc_cli.codecs.deepcompress.priors.base import Prior
 from pcc_cli.errors import InputError
+from pcc_cli.geometry import Array
 from pcc_cli.nn.layers import FloatLayers
 from pcc_cli.nn.quantizers import ACTIVATION_MAX, ACTIVATION_STEP, round_through
 from pcc_cli.training import checkpoint
@@ -45,8 +46,6 @@ from pcc_cli.training.recipes.base import Recipe, Sample
 from pcc_cli.tree import neighbours, octree
 from pcc_cli.tree.morton import depth_of, morton_order
 from pcc_cli.tree.neighbours import Level
-
-Array = np.ndarray[Any, Any]
 
 LOG_SCALE_MIN, LOG_SCALE_MAX = -3.5, 4.4
 _FAIR = 4.0  # the worth from which a quality moves the latents themselves as it wants

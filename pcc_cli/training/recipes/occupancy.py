@@ -13,14 +13,12 @@ from torch.nn import functional
 
 from pcc_cli.codecs.occupancy.model import export
 from pcc_cli.codecs.occupancy.network import STAGES, LevelStep, NetworkConfig
+from pcc_cli.geometry import Array
 from pcc_cli.nn.layers import FloatLayers
 from pcc_cli.training.recipes.augment import augmented
 from pcc_cli.training.recipes.base import Recipe, Sample
 from pcc_cli.tree import neighbours, octree
 from pcc_cli.tree.morton import depth_of, morton_order
-
-Array = np.ndarray[Any, Any]
-
 
 # How often each kind of cloud is drawn. Dense surfaces count most: there the network decides,
 # while on sparse scans much is noise that no network predicts.
