@@ -14,25 +14,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pcc_cli.attributes import colour, detail, neighbours
+from pcc_cli.attributes import colour, detail, neighbours, rows
 from pcc_cli.attributes.colour import CHANNELS, RAHT
-from pcc_cli.attributes.integers import LEVEL, Scale, from_integers, scales
+from pcc_cli.attributes.integers import Scale, from_integers, scales
 from pcc_cli.attributes.neighbours import GUIDES, VALUE_BITS
-from pcc_cli.attributes.sorting import keys_for, ranks_by
+from pcc_cli.attributes.rows import LEAST, Record
 from pcc_cli.entropy import columns
 from pcc_cli.errors import FormatError, UnsupportedError
-from pcc_cli.fields import integer, member
+from pcc_cli.fields import integer
 from pcc_cli.geometry import Array
-
-Record = dict[str, Any]
 
 # On disk, for ever; another way to code columns is another id.
 COLUMNS, NEIGHBOURS = "columns.1", "neighbours.1"
 LOSSY = (RAHT,)
-LEAST = 64  # points that can tell something of each other
 ALIKE = 0.25  # correlation of differences from which on a column is a guide to the next
-RANKS, RESTS = np.dtype("<u4"), np.dtype("<i4")
-_MEMBER = 12  # bytes of a member of a description, about
 _RECORD = 48  # bytes that a description by neighbours is longer than one by columns
 
 
@@ -70,7 +65,7 @@ def encode(
     near = None if voxels is None or len(voxels) < LEAST else voxels
     # Colours come first: columns that refer to them must see what the decoder sees.
     lossy = {} if near is None or not colours else _encode_colours(values, near, colours)
-    stored = [lossy.get(place) or _encode_plainly(values, place) for place in range(len(values))]
+    stored = [lossy.get(place) or rows.encode(values, place) for place in range(len(values))]
     if near is not None:
         chains = [chain for chain in _chains(values, len(near)) if not lossy.keys() & set(chain)]
         stages = detail.Stages(near)
@@ -91,8 +86,8 @@ def _encode_colours(
     `columns.1` is smaller."""
     places = range(colours.place, colours.place + CHANNELS)
     rivals, decoded = colour.encode([values[place] for place in places], voxels, colours.quality)
-    exact = [_encode_plainly(values, place) for place in places]
-    if sum(map(_size_of, rivals)) >= sum(map(_size_of, exact)):
+    exact = [rows.encode(values, place) for place in places]
+    if sum(map(rows.size_of, rivals)) >= sum(map(rows.size_of, exact)):
         return {}
     for place, column in zip(places, decoded, strict=True):
         values[place] = column
@@ -119,7 +114,7 @@ def decode(
         place = len(decoded)
         coder = entries[place].get("coder", COLUMNS)
         if coder == COLUMNS:
-            decoded.append(_decode_plainly(entries[place], pieces[place], decoded, layout[place]))
+            decoded.append(rows.decode(entries[place], pieces[place], decoded, layout[place]))
         elif coder == NEIGHBOURS:
             end = _end_of_chain(entries, place)
             if voxels is None or any(count != len(voxels) for count, _ in layout[place:end]):
@@ -149,68 +144,6 @@ def _pieces(entries: Sequence[Record], data: bytes) -> list[bytes]:
     if start != len(data):
         raise FormatError(f"{len(data) - start} bytes follow the columns")
     return pieces
-
-
-def _encode_plainly(values: Sequence[Array], place: int) -> tuple[Record, bytes]:
-    """The smallest coding as a row of numbers: its own, or that of its ranks."""
-    column, before = values[place], values[:place]
-    rivals = [_row(columns.encode(column, LEVEL, _reference(before, len(column), column.dtype)))]
-    if len(column) >= LEAST and (column != column[0]).any():
-        scale, ranks = scales(column)[0]
-        if scale.gaps is not None:
-            rivals.append(_row(columns.encode(ranks.astype(RANKS), LEVEL), scale))
-        keys = _keys(scale, ranks, before)
-        if keys:
-            rest = ranks - ranks_by([before[key] for key in keys])
-            rivals.append(_row(columns.encode(rest.astype(RESTS), LEVEL), scale, keys))
-    return min(rivals, key=_size_of)
-
-
-def _size_of(stored: tuple[Record, bytes]) -> int:
-    """Bytes of a column and, about, of its description."""
-    return len(stored[1]) + len(stored[0]) * _MEMBER
-
-
-def _keys(scale: Scale, ranks: Array, before: Sequence[Array]) -> list[int]:
-    """Places of the columns that sort points into the order `ranks`, if it is one."""
-    if scale.top + 1 != len(ranks) or not before:
-        return []
-    usable = [place for place, column in enumerate(before) if len(column) == len(ranks)]
-    return [usable[key] for key in keys_for(ranks, [before[place] for place in usable])]
-
-
-def _row(
-    coded: columns.Column, scale: Scale | None = None, keys: list[int] | None = None
-) -> tuple[Record, bytes]:
-    data = coded.data if scale is None else scale.apart + coded.data
-    head = {} if scale is None else scale.to_json()
-    by = {"by": keys} if keys else {}
-    return {**by, **head, **coded.to_json(), "bytes": len(data)}, data
-
-
-def _decode_plainly(
-    entry: Record, data: bytes, before: Sequence[Array], layout: tuple[int, np.dtype[Any]]
-) -> Array:
-    count, dtype = layout
-    if "top" not in entry:
-        coded = columns.Column.from_json(entry, data)
-        return columns.decode(coded, count, dtype, _reference(before, count, dtype))
-    scale = Scale.from_json(entry, data)
-    coded = columns.Column.from_json(entry, data[len(scale.apart) :])
-    if "by" not in entry:
-        return from_integers(scale, columns.decode(coded, count, RANKS), dtype)
-    keys = member(entry, "by", list)
-    for key in keys:
-        if not isinstance(key, int) or not 0 <= key < len(before) or len(before[key]) != count:
-            raise FormatError("a column is sorted by one that is not before it")
-    ranks = ranks_by([before[key] for key in keys]) if keys else np.arange(count)
-    return from_integers(scale, ranks + columns.decode(coded, count, RESTS), dtype)
-
-
-def _reference(before: Sequence[Array], count: int, dtype: np.dtype[Any]) -> Array | None:
-    """The column before, if one of this length and type may refer to it."""
-    alike = before and len(before[-1]) == count and before[-1].dtype == dtype
-    return before[-1] if alike and dtype.kind in "iu" else None
 
 
 def _chains(values: Sequence[Array], points: int) -> list[list[int]]:
@@ -286,4 +219,4 @@ def _decode_chain(
         chosen.append(scale)
         coded.append(neighbours.Coded(body[:split], body[split:]))
     integers = neighbours.decode(coded, [scale.top for scale in chosen], stages, points)
-    return [from_integers(*member_) for member_ in zip(chosen, integers, types, strict=True)]
+    return [from_integers(*parts) for parts in zip(chosen, integers, types, strict=True)]

@@ -25,7 +25,6 @@ OCTAVES = 24
 BINS = BINS_PER_OCTAVE * OCTAVES  # bin b: errors of about 2**(b / 4 - 2)
 SMALLEST = 8  # bin 0 begins at this many quarters of an octave, in 1/16 of a value
 WHOLE_OCTAVES = 4  # of bins whose buckets are single integers
-EXCESS_ALPHABET = 32
 _MANTISSAS = (16, 19, 23, 27)  # 16 * 2 ** (i / 4), rounded
 _PRIOR = 128  # symbols that the first frequencies count for
 _UNIT = 32  # of a count

@@ -34,7 +34,6 @@ from pcc_cli.nn.neighbourhood import Neighbourhood
 from pcc_cli.tree.neighbours import Level
 
 STAGES = 3  # of the transforms, each with stride 2
-HYPER_STAGES = 1
 EXTRA = 8  # inputs of the synthesis beside the latents: the quality, and seven zeros
 LATENT_ZERO = 64  # the activation of a latent that is 0
 _OCCUPIED = 32  # the activation of a child that is occupied

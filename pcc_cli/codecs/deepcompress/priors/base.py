@@ -43,7 +43,6 @@ ALL_CELLS = (tuple(range(8)),)
 # Octants in an order in which later ones have as many known neighbours as can be: opposite
 # corners first, then the rest.
 ONE_BY_ONE = ((0,), (7,), (3,), (4,), (5,), (2,), (6,), (1,))
-CHECKERBOARD = ((0, 3, 5, 6), (1, 2, 4, 7))
 
 
 class Prior(ABC):
