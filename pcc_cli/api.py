@@ -309,8 +309,10 @@ def _split(shape: Whole, options: Options, lossless: bool) -> tiling.Split:
         return tiling.split_volume(shape, lossless)
     if isinstance(shape, Mesh):
         return tiling.split_mesh(shape, lossless)
-    if not lossless and (options.keep_order or options.keep_invalid or options.lossless):
-        raise InputError("a lossy codec keeps no order, no points that are not finite, and no bits")
+    exact = [name for name in ("keep_order", "keep_invalid", "lossless") if getattr(options, name)]
+    if not lossless and exact:
+        names = " and ".join("--" + name.replace("_", "-") for name in exact)
+        raise InputError(f"{names} cannot be had from a lossy codec; leave out one or the other")
     whole = shape if options.keep_invalid else invalid.left_out(shape)
     if not options.keep_order or len(whole) < len(shape):
         unordered = {name: value for name, value in shape.source.items() if name != "ordered"}
