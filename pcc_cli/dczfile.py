@@ -61,7 +61,7 @@ class Tile:
         self._stored = stored
         self.count = stored.points
         self.codec: str = stored.record["codec"]
-        self.bounds = _bounds(stored.record.get("bounds"), file.header)
+        self.bounds = _bounds(stored, file.header)
 
     def points(self) -> Array:
         """(n, 3) coordinates, in the order of the file."""
@@ -341,16 +341,14 @@ def _taken(cloud: PointCloud, rows: Array) -> PointCloud:
     return replace(cloud, points=cloud.points[rows], attributes=columns)
 
 
-def _bounds(record: Any, header: Header) -> Array | None:
+def _bounds(stored: tiles.Stored, header: Header) -> Array | None:
     """The coordinates of the corner voxels in the description of a tile."""
-    if record is None or header.grid is None:
+    voxels = stored.bounds()
+    if voxels is None or header.grid is None:
         return None
-    voxels = np.array(record, dtype=object)
-    if voxels.shape != (2, 3) or not all(type(v) is int and 0 <= v < 1 << 32 for v in voxels.flat):
-        raise FormatError("the bounds of a tile are not two voxels")
     residual = None
     if header.grid.residual is not None:  # unknown before decoding: the least and the greatest
         low_bits = header.grid.residual == "low_bits"
         kind, most = ("uint32", (1 << 32) - 1) if low_bits else ("uint8", 0)
         residual = np.repeat(np.array([[0], [most]], kind), 3, axis=1)
-    return grids.restore(voxels.astype(np.int64), header.grid, residual)
+    return grids.restore(voxels, header.grid, residual)

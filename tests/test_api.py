@@ -13,6 +13,7 @@ import contract
 import numpy as np
 import pytest
 
+import pcc_cli
 from pcc_cli import api, codecs
 from pcc_cli.codecs.base import Payload, silent
 from pcc_cli.container import WHOLE_FILE, Section
@@ -321,6 +322,18 @@ def test_no_lie_in_a_description_gives_a_wrong_shape(where, kind):
 def test_what_is_wrong_is_said(where, edit, message):
     with pytest.raises(PccError, match=message):
         api.decompress(contract.edited(api.compress(cloud(), PLAIN), where, edit))
+
+
+@pytest.mark.parametrize(
+    "box",
+    [[[0, 0, 0]], [[0, 0, 0], [1, 1, "1"]], [[0, 0, -1], [1, 1, 1]], [[0, 0, 0], [1, 1, 2**32]]],
+)
+def test_bounds_that_cannot_be_are_noticed_before_decoding(box):
+    damaged = contract.edited(api.compress(cloud(), PLAIN), "tile", lambda t: t.update(bounds=box))
+    with pytest.raises(FormatError, match="bounds of tile 0"):
+        api.decompress(damaged, level=3)
+    with pcc_cli.open(damaged) as file, pytest.raises(FormatError, match="bounds of tile 0"):
+        _ = file.bounds
 
 
 def test_the_digest_of_the_whole_shape_is_needed_and_checked():

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
-
-import numpy as np
 
 from pcc_cli.codecs.base import Previewing
 from pcc_cli.errors import FormatError, InputError
@@ -22,17 +19,8 @@ from pcc_cli.tree.morton import distinct
 
 def levels_of(tiles: Sequence[tile.Stored]) -> int:
     """Levels of the octree of the largest tile."""
-    boxes = [stored.record.get("bounds") for stored in tiles]
-    return max((_depth(box) for box in boxes if box is not None), default=0)
-
-
-def _depth(box: Any) -> int:
-    corners = np.array(box, dtype=object)
-    if corners.shape != (2, 3) or not all(
-        type(v) is int and 0 <= v < 1 << 32 for v in corners.flat
-    ):
-        raise FormatError("the bounds of a tile are not two voxels")
-    return max(int(low ^ high).bit_length() for low, high in zip(*corners, strict=True))
+    boxes = [box for stored in tiles if (box := stored.bounds()) is not None]
+    return max((int((low ^ high).max()).bit_length() for low, high in boxes), default=0)
 
 
 def without_columns(header: Header) -> Header:

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
+import numpy as np
+
 from pcc_cli import codecs
 from pcc_cli.attributes import coder
 from pcc_cli.codecs.base import (
@@ -186,6 +188,17 @@ class Stored:
     @property
     def lossy_columns(self) -> bool:
         return any(entry.get("coder") in coder.LOSSY for entry in self.record["columns"])
+
+    def bounds(self) -> Array | None:
+        """(2, 3) int64, smallest and largest voxel on each axis as described; None without any."""
+        box = self.record.get("bounds")
+        if box is None:
+            return None
+        corners = np.array(box, dtype=object)
+        known = corners.shape == (2, 3) and all(type(v) is int for v in corners.flat)
+        if not known or corners.min() < 0 or corners.max() >= 1 << 32:
+            raise FormatError(f"the bounds of tile {self.number} are not two voxels")
+        return corners.astype(np.int64)
 
     def summary(self) -> dict[str, Any]:
         """What is worth telling about the tile, as JSON."""
