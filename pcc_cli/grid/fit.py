@@ -80,17 +80,12 @@ def fit(
     if not len(points):
         return _empty(points)
     wanted = _wanted_step(points, step, bits)
-    integers = points.dtype.kind in "iu"
-    values = points if integers else _narrowed(points)
-    found = (
-        match_integers(points)
-        if integers
-        else detect(values, points.dtype.name, _declared(scales, offsets))
-    )
+    if points.dtype.kind in "iu":
+        return _fit_integers(points, wanted, from_corner=bits is not None)
+    values = _narrowed(points)
+    found = detect(values, points.dtype.name, _declared(scales, offsets))
     if found is not None and _is_coarse_enough(found.voxels, points, wanted):
         return _exact(found)
-    if integers:
-        return _quantized(points, points.dtype.name, wanted or 1.0, bits is not None)
     if wanted is None and not lossless:
         wanted = _default_step(values)
         found = match(values, _power_of_two(wanted), points.dtype.name) if wanted else None
@@ -99,6 +94,13 @@ def fit(
     if not wanted:  # lossless, or all points coincide
         return _fit_images(values, points.dtype.name)
     return _quantized(points, values.dtype.name, wanted, bits is not None)
+
+
+def _fit_integers(points: Array, wanted: float | None, from_corner: bool) -> Fit:
+    found = match_integers(points)
+    if found is not None and _is_coarse_enough(found.voxels, points, wanted):
+        return _exact(found)
+    return _quantized(points, points.dtype.name, wanted or 1.0, from_corner)
 
 
 def _check_options(step: float | None, bits: int | None, lossless: bool) -> None:
