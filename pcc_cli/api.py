@@ -341,8 +341,11 @@ def _notes(shape: Whole, header: Header, options: Options) -> list[str]:
     if isinstance(shape, Mesh) and not header.lossless:
         lost = [*shape.attributes, *shape.face_attributes]
         notes += [f"{', '.join(lost)} not kept: the codec makes new vertices"] if lost else []
-    if options.attribute_quality is not None and header.place_of_colours() is None:
+    coloured, asked = header.place_of_colours() is not None, options.attribute_quality is not None
+    if asked and not coloured:
         notes.append("no colours of points, of 8 or 16 bits: every attribute is kept exactly")
+    if coloured and not asked and not header.lossless:
+        notes.append("colours kept exactly: --attribute-quality 50 makes them far smaller")
     invalid_points = len(shape) - header.count
     if invalid_points:
         notes.append(

@@ -162,6 +162,18 @@ def test_what_a_lossy_codec_cannot_promise_is_refused(wish):
         api.compress(cloud(), api.Options(codec="coarse", **{wish: True}))
 
 
+def test_colours_that_stay_exact_beside_lossy_points_are_mentioned():
+    points, kept = cloud().points, ("red", "green", "blue")
+    shades = (points % 251).astype(np.uint8).T
+    coloured = PointCloud(points, dict(zip(kept, shades, strict=True)))
+    assert any("--attribute-quality" in note for note in packed(coloured, "coarse")[1].notes)
+    for shape, codec in ((coloured, "plain"), (cloud(), "coarse")):
+        assert not any("--attribute-quality" in note for note in packed(shape, codec)[1].notes)
+    lossy = api.Options(codec="coarse", attribute_quality=50)
+    report = api.compress_to(io.BytesIO(), coloured, lossy)
+    assert not any("--attribute-quality" in note for note in report.notes)
+
+
 def test_settings_by_name():
     data = pcc_cli.compress(cloud().points, codec="coarse", factor=8)
     assert api.inspect(data)["tiles"][0]["config"] == {"factor": 8}

@@ -46,7 +46,8 @@ def compress(
         str | None, typer.Option(metavar="BYTES", help="Of the file, lossy, such as 4k.")
     ] = None,
     bpp: Annotated[
-        float | None, typer.Option(metavar="BITS", help="For each point or sample, lossy.")
+        float | None,
+        typer.Option(metavar="BITS", help="For each sample, or point without attributes; lossy."),
     ] = None,
     psnr: Annotated[
         float | None, typer.Option(metavar="DB", help="At least, of what comes back, lossy.")

@@ -26,7 +26,7 @@ TARGETS = tuple(_NEAR)
 class Target:
     """What a user wants of a file.
 
-    name, wanted : "bpp" of the whole file or "psnr", and its value
+    name, wanted : "bpp" of the file without attributes or "psnr", and its value
     others : the settings that a codec knows
     """
 
