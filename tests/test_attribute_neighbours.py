@@ -168,7 +168,7 @@ def test_types_threads_and_range_coders_do_not_matter(monkeypatch, top):
     values = [column.astype(np.int64) * top // 255 for column in colours(SHEET)]
     stages = list(detail.stages(SHEET))
     expected = neighbours.encode(values, [top] * 3, stages)
-    monkeypatch.setattr(neighbours, "ahead", lambda items, most: items)
+    monkeypatch.setattr(neighbours, "ahead", lambda items, most: (item for item in items))
     assert neighbours.encode(values, [top] * 3, stages) == expected
     for limit in ("_NARROW_VALUE", "_NARROW_ERROR"):
         monkeypatch.setattr(neighbourhood, limit, 0)  # all in float64

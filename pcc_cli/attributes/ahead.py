@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def ahead(items: Iterable[T], most: int) -> Iterator[T]:
-    """`items`, none of them None, made by a thread, up to `most` before they are asked for."""
+def ahead(items: Iterable[T], most: int) -> Generator[T, None, None]:
+    """`items`, none of them None, made by a thread, up to `most` before they are asked for.
+
+    Closed, it waits for the item that is being made.
+    """
     rest = iter(items)
     pool = ThreadPoolExecutor(1)
     try:

@@ -10,6 +10,7 @@ who exchanges guesses for values.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -170,9 +171,10 @@ def _walk_all(
         _Walk(side, tops[k], channels[k], channels[max(0, k - GUIDES) : k])
         for k, side in enumerate(sides)
     ]
-    for block in ahead(blocks(stages), _AHEAD):
-        for walk in walks:
-            walk.code(block)
+    with closing(ahead(blocks(stages), _AHEAD)) as made:
+        for block in made:
+            for walk in walks:
+                walk.code(block)
     return channels
 
 
