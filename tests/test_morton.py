@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pcc_cli.tree.morton import depth_of, morton_codes, morton_order
+from pcc_cli.tree.morton import among, depth_of, morton_codes, morton_order
 
 RNG = np.random.default_rng(6)
 DEPTHS = [1, 2, 15, 16, 17, 18, 31, 32]
@@ -71,3 +71,14 @@ def test_depth_is_the_smallest_that_holds_every_coordinate():
     for depth in range(1, 33):
         assert depth_of(np.array([[0, (1 << depth) - 1, 0]])) == depth
         assert depth_of(np.array([[0, 0, 1 << (depth - 1)]])) == depth
+
+
+def test_what_is_among_others_is_found_at_any_depth():
+    rng = np.random.default_rng(4)
+    for top in (4, 1 << 32):
+        voxels, others = (np.unique(rng.integers(0, top, (30, 3)), axis=0) for _ in range(2))
+        others = np.concatenate([others, voxels[::3]])
+        others = np.unique(others, axis=0)
+        wanted = [tuple(row) in {tuple(other) for other in others} for row in voxels]
+        assert among(voxels, others).tolist() == wanted
+    assert among(np.empty((0, 3), np.int64), others).tolist() == []

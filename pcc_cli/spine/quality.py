@@ -17,7 +17,7 @@ from pcc_cli.metrics import colour
 from pcc_cli.metrics.neighbours import Neighbours
 from pcc_cli.spine.header import Header
 from pcc_cli.spine.tile import Piece
-from pcc_cli.tree.morton import distinct
+from pcc_cli.tree.morton import among, distinct
 
 
 class Quality:
@@ -70,15 +70,17 @@ class Quality:
         assert self._header.grid is not None
         steps = np.array(self._header.grid.steps) / self._header.grid.steps[0]
         for direction, (near, far) in enumerate(((other, one), (one, other))):
-            index, queries = Neighbours(near.voxels * steps, threads=-1), far.voxels * steps
+            index = Neighbours(near.voxels * steps, threads=-1)
             if self._colours is None:
-                distance, _ = index.nearest(queries)
+                # Most points come back, and need no search.
+                moved = far.voxels[~among(far.voxels, near.voxels)]
+                distance, _ = index.nearest(moved * steps)
             else:
-                ties = index.ties(queries)
+                ties = index.ties(far.voxels * steps)
                 distance = ties.distance
                 self._shades[0][direction] += colour.squares(far.colours, near.colours, ties)
-                self._shades[1][direction] += len(queries)
-            self._errors[direction] += float((distance**2).sum()), len(queries)
+                self._shades[1][direction] += len(far.voxels)
+            self._errors[direction] += float((distance**2).sum()), len(far.voxels)
         self._corners += [one.voxels.min(axis=0), one.voxels.max(axis=0)]
 
     def _peak(self) -> float:

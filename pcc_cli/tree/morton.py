@@ -62,6 +62,17 @@ def distinct(voxels: Array) -> Array:
     return voxels[first]
 
 
+def among(voxels: Array, others: Array) -> Array:
+    """(n,) bool, which of `voxels` (n, 3) are in `others` (m, 3), m > 0; both distinct."""
+    rows = np.concatenate([others, voxels])
+    order = morton_order(rows)
+    # The sort is stable, so that of two equal rows the second is one of `voxels`.
+    twice = np.append(False, (rows[order[1:]] == rows[order[:-1]]).all(axis=1))
+    found = np.zeros(len(rows), dtype=bool)
+    found[order] = twice
+    return found[len(others) :]
+
+
 def depth_of(voxels: Array) -> int:
     """Smallest d such that every coordinate is below 2**d; 0 when all are 0 or none exist."""
     return int(voxels.max()).bit_length() if len(voxels) else 0
