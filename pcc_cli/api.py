@@ -25,7 +25,7 @@ from pcc_cli.container import WHOLE_FILE, Section
 from pcc_cli.errors import FormatError, InputError
 from pcc_cli.geometry import Content, Mesh, MeshSet, PointCloud, Volume, Whole
 from pcc_cli.grid import fit
-from pcc_cli.spine import aim, invalid, origin, preview, sets, tile, tiling
+from pcc_cli.spine import aim, invalid, origin, preview, rivals, sets, tile, tiling
 from pcc_cli.spine.digest import Digest
 from pcc_cli.spine.header import Header
 from pcc_cli.spine.report import Report, Tally, grid_text
@@ -49,6 +49,7 @@ class Options:
     keep_invalid : store points that are not finite, too, which are left out otherwise
     device : "auto", "cpu" or "cuda", for codecs that compute on one
     fallback : whether `plain` takes the tiles that it makes smaller
+    allow_extras : whether a file may need packages beside pcc to be read, where that is better
     """
 
     codec: str | None = None
@@ -63,6 +64,7 @@ class Options:
     keep_invalid: bool = False
     device: str = "auto"
     fallback: bool = True
+    allow_extras: bool = False
 
 
 def compress_to(
@@ -81,6 +83,7 @@ def compress_to(
     options = _aimed(shape, options or Options(), progress)
     contenders = _contenders(shape, options)
     whole = _lossless_within(shape, contenders[0], options)
+    whole = whole or _with_extras(shape, contenders[0], options, progress)
     if whole is not None:
         data, report = whole
         stream.write(data)
@@ -91,7 +94,7 @@ def compress_to(
     colours = _colours(split.header, options)
     tally = Tally(split.header, slice(colours.place, colours.place + CHANNELS) if colours else None)
     source, extra = origin.split(split.header.source)
-    header = replace(split.header, source=source)
+    header = replace(split.header, source=source, needs=getattr(contenders[0], "extra", ""))
     around = _around(shape, header, extra, contenders[0])
     sections = chain(extra, _sections(split, contenders, colours, tally, progress, around))
     bytes_out = container.write(stream, header.to_json(), sections)
@@ -391,6 +394,23 @@ def _lossless_within(shape: Whole, codec: Codec, options: Options) -> tuple[byte
         return None
     note = f"nothing is lost: {FALLBACK.partition('.')[0]} is as small as was asked"
     return stream.getvalue(), replace(report, notes=[*report.notes, note])
+
+
+def _with_extras(
+    shape: Whole, codec: Codec, options: Options, progress: Progress
+) -> tuple[bytes, Report] | None:
+    """The best file where those count that need extras, too; None where there are no such."""
+    profiles = getattr(codec, "rivals", ()) if options.allow_extras else ()
+    if not profiles:
+        return None
+
+    def attempt(given: Mapping[str, Any]) -> tuple[bytes, Report]:
+        stream = io.BytesIO()
+        chosen = replace(options, settings=given, allow_extras=False)
+        report = compress_to(stream, shape, chosen, progress)
+        return stream.getvalue(), report
+
+    return rivals.best(options.settings, profiles, attempt)
 
 
 def _around(shape: Whole, header: Header, extra: list[Section], codec: Codec) -> int:

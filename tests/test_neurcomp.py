@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import volumes
@@ -12,9 +15,11 @@ from pcc_cli.codecs.neurcomp.bits import Reader, Writer
 from pcc_cli.codecs.neurcomp.codec import Neurcomp
 from pcc_cli.codecs.neurcomp.network import SineNetwork, parameters, width_for
 from pcc_cli.codecs.neurcomp.stream import In, Out
-from pcc_cli.errors import FormatError, InputError
+from pcc_cli.errors import FormatError, InputError, UnsupportedError
 from pcc_cli.geometry import Volume
 from pcc_cli.metrics.volumes import measure
+from pcc_cli.spine import rivals
+from pcc_cli.spine.report import Report
 
 SIDES = [(1, 1, 1), (7, 1, 30), (6, 6, 6), (13, 24, 17), (2, 3, 5), (40, 9, 5)]
 
@@ -290,3 +295,95 @@ def test_small_numbers_in_front() -> None:
         In(b"\xff\x7f").whole(100)
     with pytest.raises(FormatError, match="early"):
         In(b"\xff").whole(1 << 40)
+
+
+def sparse() -> np.ndarray:
+    """Lone samples, of which zfp makes a smaller file than wavelets do."""
+    return (np.random.default_rng(0).random((24, 24, 24)) > 0.995).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("profile", "settings"),
+    [
+        ("sperr", {"bpp": 3.0}),
+        ("sperr", {"psnr": 40.0}),
+        ("sperr", {"max_error": 2.6}),
+        ("zfp", {"max_error": 2.6}),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_files_of_classical_coders_keep_what_was_asked(
+    profile: str, settings: dict[str, float], dtype: str
+) -> None:
+    values = volumes.blobs((16, 20, 18), dtype)
+    data, decoded = shrunk(values, profile=profile, **settings)
+    assert api.inspect(data)["needs"] == "classical"
+    assert api.inspect(data)["tiles"][0]["config"] == {"profile": profile}
+    assert 8 * len(data) / values.size <= settings.get("bpp", 99.0)
+    assert psnr(values, decoded) >= settings.get("psnr", 30.0)
+    assert np.abs(values.astype(float) - decoded).max() <= settings.get("max_error", 250.0)
+    part = api.decompress_part(data, (2, 3, 4), (9, 9, 9))
+    assert np.array_equal(part.values, decoded[4:10, 3:10, 2:10])
+
+
+def test_classical_files_keep_holes_time_and_components() -> None:
+    values = np.stack([np.stack([volumes.blobs((9, 8, 10))] * 2, -1)] * 2)
+    values[1, 2:4, 3:5, :, 0] = np.nan
+    options = api.Options(settings={"max_error": 0.5, "profile": "zfp"})
+    decoded = api.decompress(api.compress(Volume(values, "tzyxc"), options)).values
+    assert np.array_equal(np.isnan(decoded), np.isnan(values))
+    assert np.nanmax(np.abs(decoded - values)) <= 0.5
+
+
+def test_extras_are_used_where_they_are_better_and_allowed() -> None:
+    import io
+
+    volume, asked = Volume(sparse()), {"max_error": 0.001}
+    plain, stream = io.BytesIO(), io.BytesIO()
+    before = api.compress_to(plain, volume, api.Options(settings=asked))
+    report = api.compress_to(stream, volume, api.Options(settings=asked, allow_extras=True))
+    assert report.bytes_out < before.bytes_out == len(plain.getvalue())
+    assert any("zfp stored" in note and "classical" in note for note in report.notes)
+    assert api.inspect(stream.getvalue())["needs"] == "classical"
+    assert "needs" not in api.inspect(plain.getvalue())
+    smooth = Volume(volumes.blobs((24, 24, 24)))
+    options = api.Options(settings={"bpp": 1.0}, allow_extras=True)
+    assert "needs" not in api.inspect(api.compress(smooth, options))
+
+
+def test_the_better_of_sizes_or_of_qualities_is_taken() -> None:
+    def attempt(settings: dict[str, object]) -> tuple[bytes, Report]:
+        profile = settings.get("profile", "best")
+        if profile == "zfp":
+            raise UnsupportedError("not installed")
+        size, psnr_db = {"best": (900, 50.0), "sperr": (1000, 52.0)}[str(profile)]
+        quality = {"psnr_db": psnr_db}
+        report = Report("volume", 9, 0, size, size, {}, 0.0, "", quality, [], "cpu", [])
+        return str(profile).encode(), report
+
+    profiles = Neurcomp().rivals
+    data, report = rivals.best({"bpp": 1.0}, profiles, attempt)
+    assert data == b"sperr" and "52.00 dB, 50.00 without extras" in report.notes[0]
+    assert rivals.best({"psnr": 50.0}, profiles, attempt)[0] == b"best"
+    assert Neurcomp("sperr").rivals == ()
+
+
+def test_without_its_package_a_file_says_what_to_install(monkeypatch) -> None:
+    data, _ = shrunk(volumes.blobs((8, 9, 10)), profile="sperr", bpp=8.0)
+    monkeypatch.setitem(sys.modules, "hdf5plugin", None)
+    with pytest.raises(UnsupportedError, match=r"pip install 'pcc-cli\[classical\]'"):
+        api.decompress(data)
+    with pytest.raises(UnsupportedError, match="hdf5plugin"):
+        shrunk(volumes.blobs((8, 9, 10)), profile="sperr", bpp=8.0)
+    with pytest.raises(InputError, match="--max-error"):
+        shrunk(volumes.blobs((8, 9, 10)), profile="zfp", bpp=8.0)
+
+
+@pytest.mark.parametrize("profile", ["sperr", "zfp"])
+def test_damaged_files_of_classical_coders_are_refused(profile: str) -> None:
+    values = volumes.blobs((8, 9, 10))
+    payload = Neurcomp(profile, max_error=1.0).encode(Volume(values))
+    stream = payload.streams["DATA"]
+    for length in range(0, len(stream), 37):
+        with pytest.raises(FormatError):
+            Neurcomp(profile).decode(replace(payload, streams={"DATA": stream[:length]}))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import volumes
 
+from pcc_cli import api
+from pcc_cli.codecs.neurcomp.foreign import ArrayCodec, Hdf5Filter, Zfp
 from pcc_cli.errors import FormatError, InputError, UnsupportedError
 from pcc_cli.evaluation.peers import process, rival
 from pcc_cli.evaluation.peers.tthresh import Tthresh
-from pcc_cli.evaluation.peers.volumes import ArrayCodec, Hdf5Filter, Zfp
 from pcc_cli.geometry import Volume
 from pcc_cli.metrics.volumes import measure
 
@@ -70,10 +73,24 @@ def test_sperr_knows_which_axis_is_the_fastest() -> None:
     assert measure(volume, decoded)["psnr_db"] > 55
 
 
-def test_a_user_is_told_when_sperr_is_nearer() -> None:
-    assert rival.sperr_psnr_db(Volume(wave()), 1.0) > 55
-    assert rival.sperr_psnr_db(Volume(np.full((3, 3, 3), np.nan, np.float32)), 1.0) is None
-    assert rival.sperr_psnr_db(Volume(wave()[None], "tzyx"), 1.0) is None
+def told(values: np.ndarray, **settings: float) -> list[str]:
+    """What a user hears of the file that pcc makes with these settings."""
+    volume = Volume(values, "zyx" if values.ndim == 3 else "tzyx")
+    report = api.compress_to(io.BytesIO(), volume, api.Options(settings=settings))
+    return rival.better(volume, report, settings.get("max_error"))
+
+
+def test_a_user_is_told_when_a_classical_coder_is_better() -> None:
+    random = np.random.default_rng(0)
+    sparse = (random.random((24, 24, 24)) > 0.995).astype(np.float32)
+    (note,) = told(sparse, max_error=0.001)
+    assert note.startswith("zfp keeps this bound in") and "--allow-extras" in note
+    (note,) = told(wave()[:16, :16, :16], bpp=1.2)  # a small file is headers, above all
+    assert note.startswith("SPERR has") and "--allow-extras" not in note
+    assert told(volumes.blobs((24, 24, 24)), bpp=4.0) == []
+    holes = wave()[:8]
+    holes[2, 3] = np.nan
+    assert told(holes, bpp=8.0) == [] and told(wave()[None, :8, :8, :8], bpp=9.0) == []
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pcc_cli.geometry import Whole
     from pcc_cli.spine.report import Report
 
-AUTO = "auto"  # as a codec: the one that is taken without any
 
 
 def compress(
@@ -78,6 +77,13 @@ def compress(
             min=1, max=100, metavar="Q", help="Of colours, lossy, 1 (small) to 100 (near)."
         ),
     ] = None,
+    allow_extras: Annotated[
+        bool,
+        typer.Option(
+            "--allow-extras",
+            help="Of volumes, store what SPERR or zfp make if better: read with an extra.",
+        ),
+    ] = False,
     keep_order: Annotated[
         bool, typer.Option("--keep-order", help="Keep the order of points, and say what it costs.")
     ] = False,
@@ -142,7 +148,7 @@ def compress(
         "psnr": psnr,
     }
     choices = api.Options(
-        codec=codecs.resolve(codec) if codec and codec != AUTO else None,
+        codec=codecs.resolve(codec) if codec and codec != settings.AUTO else None,
         settings={**settings.given(ctx), **{k: v for k, v in wanted.items() if v is not None}},
         step=precision,
         bits=bits,
@@ -153,6 +159,7 @@ def compress(
         keep_order=keep_order,
         keep_invalid=keep_invalid,
         device=device.value,
+        allow_extras=allow_extras,
     )
     console = Console(quiet=quiet, verbose=verbose, debug=debug, json=json)
     reading = Reading(
@@ -208,7 +215,7 @@ class _Task:
                 *notes,
                 *report.notes,
                 *self._cost_of_order(report),
-                *_nearer_elsewhere(shape, report),
+                *_better_elsewhere(shape, report, self.choices),
             ],
             "bits_per_point": report.bits_per_point,
             "seconds": round(time.monotonic() - started, 3),
@@ -219,17 +226,15 @@ class _Task:
         return [f"the order takes {words.size(cost)}"] if self.choices.keep_order and cost else []
 
 
-def _nearer_elsewhere(shape: Whole, report: Report) -> list[str]:
-    """That SPERR, where it is installed, has a better PSNR of a volume in as many bytes."""
-    psnr = report.quality.get("psnr_db", math.inf)
-    if report.kind != "volume" or not math.isfinite(psnr):
+def _better_elsewhere(shape: Whole, report: Report, choices: Options) -> list[str]:
+    """What an installed classical coder does better for a volume that lost something."""
+    lossy = math.isfinite(report.quality.get("psnr_db", math.inf))
+    if report.kind != "volume" or not lossy or choices.allow_extras:
         return []
     from pcc_cli.evaluation.peers import rival
 
-    other = rival.sperr_psnr_db(shape, report.bits_per_point)
-    if other is None or other <= psnr:
-        return []
-    return [f"SPERR has {other:.2f} dB in as many bytes"]
+    bound = choices.settings.get("max_error")
+    return rival.better(shape, report, None if bound is None else float(bound))
 
 
 def _tell(console: Console, record: each.Record) -> None:

@@ -112,6 +112,8 @@ def _rows(record: each.Record) -> Iterator[tuple[str, str]]:
     if "crs" in source:
         yield "crs", _crs_name(str(source["crs"]))
     yield "grid", record["grid_text"]
+    if "needs" in record:
+        yield "needs", f"pip install 'pcc-cli[{record['needs']}]'"
     yield from _codecs(record["tiles"])
     yield "tiles", f"{len(record['tiles']):,}"
     levels = _levels(record["tiles"])

@@ -16,6 +16,7 @@ from typer.core import TyperCommand
 if TYPE_CHECKING:
     from pcc_cli.codecs.settings import Setting
 
+AUTO = "auto"  # as a codec: the one that is taken without any
 META = "settings"  # key of what was found, in the context: name -> text
 
 
@@ -61,12 +62,12 @@ def _taken(args: list[str], own: set[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def _codec(args: list[str]) -> str | None:
-    """What --codec says, before click has parsed anything."""
+    """What --codec says, before click has parsed anything; None for AUTO."""
     for word, after in zip(args, [*args, ""][1:], strict=True):
-        if word == "--codec":
-            return after
-        if word.startswith("--codec="):
-            return word.partition("=")[2]
+        option, equals, text = word.partition("=")
+        if option == "--codec":
+            found = text if equals else after
+            return None if found == AUTO else found
     return None
 
 

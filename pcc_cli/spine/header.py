@@ -180,6 +180,7 @@ class Header:
     columns : in the order in which every tile stores them
     source : what `formats` needs to write the same kind of file again
     members : the meshes of a set, each of which is a tile
+    needs : the extra without which the file cannot be read; "" for none
     """
 
     kind: str
@@ -193,6 +194,7 @@ class Header:
     source: dict[str, Any] = field(default_factory=dict)
     writer: str = f"pcc {__version__}"
     members: tuple[Member, ...] = ()
+    needs: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -210,6 +212,8 @@ class Header:
 
     def to_json(self) -> dict[str, Any]:
         rare: dict[str, Any] = {} if self.lossless else {"lossless": False}
+        if self.needs:
+            rare["needs"] = self.needs
         if self.frame:
             rare["volume"] = self.frame.to_json()
         if self.kind == "meshes":
@@ -252,6 +256,7 @@ class Header:
             source=member(record, "source", dict),
             writer=member(record, "writer", str),
             members=_members(record) if kind == "meshes" else (),
+            needs=member({"needs": "", **record}, "needs", str),
         )
         header._check_consistency()
         return header

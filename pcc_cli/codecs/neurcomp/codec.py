@@ -2,6 +2,7 @@
 
     samples --profile best-------> wavelets: steps of coefficients, bits in contexts
             --profile published--> a sine network, fitted: clustered weights (Lu et al. 2021)
+            --profile sperr, zfp-> what these programs make of them, in our file
 
 What is stored is integers, which decode alike everywhere; docs/format-neurcomp.md.
 """
@@ -12,9 +13,11 @@ import time
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Protocol
 
+from pcc_cli import extras
 from pcc_cli.codecs.base import Box, Payload, Progress, cut, setting, silent
-from pcc_cli.codecs.neurcomp import bounded, target
+from pcc_cli.codecs.neurcomp import bounded, classical, target
 from pcc_cli.codecs.neurcomp.bounded import Bounded
+from pcc_cli.codecs.neurcomp.classical import Classical
 from pcc_cli.codecs.neurcomp.frame import Frame
 from pcc_cli.codecs.neurcomp.stream import In, Out
 from pcc_cli.codecs.neurcomp.transform import Analysed, Stored
@@ -22,11 +25,11 @@ from pcc_cli.errors import FormatError, InputError
 from pcc_cli.geometry import Array, Shape, Volume
 
 STREAM = "DATA"
-PROFILES = ("best", "published")
+PROFILES = ("best", "published", *classical.PROFILES)
 TARGETS = ("ratio", "size", "bpp", "psnr", "max_error", "compression_ratio")
 DEFAULT_BPP = 0.5  # when nothing else is asked,
 DEFAULT_MORE = 512  # and so many bytes more, for the smallest volumes
-WAVELETS, BOUNDED, NETWORK = range(3)  # what a stream holds
+WAVELETS, BOUNDED, NETWORK, SPERR, ZFP = range(5)  # what a stream holds
 _GAIN = 22  # 2**_GAIN samples for each byte are more than a stream can hold
 
 
@@ -51,7 +54,7 @@ class Neurcomp:
         {"bpp": bpp} for bpp in (0.032, 0.064, 0.16, 0.32, 0.64)
     )
 
-    profile: str = setting("best", "best, or published: the network of the paper")
+    profile: str = setting("best", "best; published: the paper's network; sperr; zfp")
     ratio: float | None = setting(None, "size of the samples, in their own type, over the file's")
     size: int | None = setting(None, "bytes of the whole file, at most")
     bpp: float | None = setting(None, "bits a sample of the whole file, at most; else 0.5")
@@ -96,6 +99,16 @@ class Neurcomp:
             raise InputError(f"{_option(given[0])} needs --profile best")
 
     @property
+    def extra(self) -> str:
+        """What has to be installed beside pcc to read the file; "" for nothing."""
+        return extras.CLASSICAL if self.profile in classical.PROFILES else ""
+
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        """Profiles that may be taken in place of this one, where a user allows extras."""
+        return classical.PROFILES if self.profile == "best" else ()
+
+    @property
     def exact(self) -> bool:
         """Wavelets are undone by single operations of IEEE 754; networks by sums of many."""
         return self.profile == "best"
@@ -127,7 +140,9 @@ class Neurcomp:
         if not about.is_constant:
             most = self._most(about)
             room = None if most is None else most - around - len(out.finish()) - 1
-            make = self._published if self.profile == "published" else self._best
+            make = {"best": self._best, "published": self._published}.get(
+                self.profile, self._classical
+            )
             kind, data = make(about, about.samples(shape.values), room, progress, deadline)
             out.byte(kind)
             out.append(data)
@@ -172,6 +187,8 @@ class Neurcomp:
             return Stored.read(stream, about)
         if kind == BOUNDED:
             return Bounded.read(stream, about)
+        if kind in (SPERR, ZFP):
+            return Classical.read(stream, about, classical.PROFILES[kind - SPERR])
         if kind != NETWORK:
             raise FormatError(f"the volume is coded in the unknown way {kind}")
         # Imported here: it imports torch, which wavelets do without.
@@ -194,6 +211,18 @@ class Neurcomp:
             return WAVELETS, target.for_psnr(analysed, about, self.psnr, progress).data
         assert most is not None
         return WAVELETS, target.for_size(analysed, most, self.effort, progress, deadline).data
+
+    def _classical(
+        self,
+        about: Frame,
+        samples: Array,
+        most: int | None,
+        progress: Progress,
+        deadline: float | None,
+    ) -> tuple[int, bytes]:
+        wanted = classical.Target(most, self.psnr, self.max_error)
+        kind = SPERR + classical.PROFILES.index(self.profile)
+        return kind, classical.encode(self.profile, about, samples, wanted)
 
     def _published(
         self,

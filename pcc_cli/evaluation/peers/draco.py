@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from pcc_cli import extras
 from pcc_cli.codecs.base import Payload, Progress, silent
 from pcc_cli.errors import InputError
 from pcc_cli.evaluation.case import Case
 from pcc_cli.evaluation.choices import Choices, on_grids
-from pcc_cli.evaluation.peers import library
 from pcc_cli.evaluation.report.triangles import fan
 from pcc_cli.evaluation.subject import Peer, Setting
 from pcc_cli.geometry import Array, Mesh, PointCloud, Shape
@@ -64,10 +64,10 @@ class Draco(Peer):
         return asdict(self)
 
     def version(self) -> str:
-        program = library.version_of("DracoPy", "DracoPy")
+        program = extras.version_of("DracoPy", "DracoPy")
         if self.faces is None:
             return program
-        return f"{program}, {library.version_of('fast_simplification', 'fast-simplification')}"
+        return f"{program}, {extras.version_of('fast_simplification', 'fast-simplification')}"
 
     def command(self) -> str:
         first = "" if self.faces is None else f"quadric decimation to {self.faces} faces, then "
@@ -75,7 +75,7 @@ class Draco(Peer):
         return f"{first}draco -cl {self.level} {quantization}"
 
     def encode(self, shape: Shape, progress: Progress = silent) -> Payload:
-        coder = library.load("DracoPy", "DracoPy")
+        coder = extras.load("DracoPy", "DracoPy")
         if isinstance(shape, Mesh):
             points, faces = _triangles(shape)
             if self.faces is not None:
@@ -98,7 +98,7 @@ class Draco(Peer):
         return Payload({}, {STREAM: data})
 
     def decode(self, payload: Payload) -> Shape:
-        shape = library.load("DracoPy", "DracoPy").decode(payload.stream(STREAM))
+        shape = extras.load("DracoPy", "DracoPy").decode(payload.stream(STREAM))
         if not hasattr(shape, "faces"):
             return PointCloud(np.rint(shape.points.astype(np.float64) / UNIT).astype(np.int64))
         faces = np.asarray(shape.faces, np.int64)
@@ -113,6 +113,6 @@ def _triangles(mesh: Mesh) -> tuple[Array, Array]:
 
 
 def _decimated(points: Array, faces: Array, count: int) -> tuple[Array, Array]:
-    simplifier = library.load("fast_simplification", "fast-simplification")
+    simplifier = extras.load("fast_simplification", "fast-simplification")
     points, faces = simplifier.simplify(points, faces.astype(np.int32), target_count=count)
     return points, faces.astype(np.uint32)

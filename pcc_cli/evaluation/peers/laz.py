@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from pcc_cli import extras
 from pcc_cli.codecs.base import Payload, Progress, silent
 from pcc_cli.errors import InputError
 from pcc_cli.evaluation.case import Case
 from pcc_cli.evaluation.choices import Choices, on_grids
-from pcc_cli.evaluation.peers import library
 from pcc_cli.evaluation.subject import Peer, Setting
 from pcc_cli.geometry import PointCloud, Shape
 
@@ -36,14 +36,14 @@ class Laz(Peer):
         return {}
 
     def version(self) -> str:
-        library.load("lazrs", "lazrs")
-        return ", ".join(library.version_of(name, name) for name in ("laspy", "lazrs"))
+        extras.load("lazrs", "lazrs")
+        return ", ".join(extras.version_of(name, name) for name in ("laspy", "lazrs"))
 
     def command(self) -> str:
         return "laspy: LAS 1.2, point format 0, lazrs, file order"
 
     def encode(self, shape: Shape, progress: Progress = silent) -> Payload:
-        laspy = library.load("laspy", "laspy")
+        laspy = extras.load("laspy", "laspy")
         if not isinstance(shape, PointCloud) or shape.points.max(initial=0) >= 1 << 31:
             raise InputError("LAZ takes clouds with coordinates below 2**31 steps")
         las = laspy.create(point_format=0, file_version="1.2")
@@ -53,6 +53,6 @@ class Laz(Peer):
         return Payload({}, {STREAM: stream.getvalue()})
 
     def decode(self, payload: Payload) -> Shape:
-        laspy = library.load("laspy", "laspy")
+        laspy = extras.load("laspy", "laspy")
         las = laspy.read(io.BytesIO(payload.stream(STREAM)), laz_backend=laspy.LazBackend.Lazrs)
         return PointCloud(np.stack([np.asarray(axis) for axis in (las.X, las.Y, las.Z)], axis=1))

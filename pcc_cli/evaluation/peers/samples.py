@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pcc_cli.codecs.base import Payload, Progress, silent
+from pcc_cli.codecs.neurcomp.foreign import ArrayCodec, Hdf5Filter, Zfp
 from pcc_cli.errors import InputError, UnsupportedError
 from pcc_cli.evaluation.case import Case
 from pcc_cli.evaluation.choices import Choices
-from pcc_cli.evaluation.peers.volumes import ArrayCodec, Hdf5Filter, Zfp
 from pcc_cli.evaluation.subject import Peer, Setting
 from pcc_cli.geometry import Shape, Volume
 

@@ -1,4 +1,4 @@
-"""Classical coders of volumes: zfp through zfpy, SZ3 and SPERR through hdf5plugin; tthresh beside.
+"""Classical coders of volumes: zfp through zfpy, SZ3 and SPERR through hdf5plugin.
 
 They code arrays (z, y, x) of floats; integers become float32, and are not rounded when they come
 back. A chunk of HDF5 says neither type nor shape, so that 20 bytes are added for both.
@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from pcc_cli import extras
 from pcc_cli.errors import FormatError, InputError
-from pcc_cli.evaluation.peers import library
 from pcc_cli.geometry import Array
 
 LAYOUT = struct.Struct("<8s3I")  # type as numpy names it, shape
@@ -39,17 +39,17 @@ class Zfp:
     tolerance: float
 
     def version(self) -> str:
-        return library.version_of("zfpy", "zfpy")
+        return extras.version_of("zfpy", "zfpy")
 
     def command(self) -> str:
         return f"zfp -a {self.tolerance:g}"
 
     def encode(self, samples: Array) -> bytes:
-        coded: bytes = _zfpy().compress_numpy(_floats(samples), tolerance=self.tolerance)
+        coded: bytes = _load("zfpy").compress_numpy(_floats(samples), tolerance=self.tolerance)
         return coded
 
     def decode(self, data: bytes) -> Array:
-        decoded: Array = _zfpy().decompress_numpy(data)
+        decoded: Array = _load("zfpy").decompress_numpy(data)
         return decoded
 
 
@@ -67,7 +67,7 @@ class Hdf5Filter:
     value: float
 
     def version(self) -> str:
-        return f"{self.name}, {library.version_of('hdf5plugin', 'hdf5plugin')}"
+        return f"{self.name}, {extras.version_of('hdf5plugin', 'hdf5plugin')}"
 
     def command(self) -> str:
         return f"hdf5plugin.{self.name}({self.option}={self.value:g})"
@@ -88,17 +88,17 @@ class Hdf5Filter:
         return decoded
 
     def _file(self) -> Any:
-        return library.load("h5py", "h5py").File(io.BytesIO(), "w")
+        return _load("h5py").File(io.BytesIO(), "w")
 
     def _filter(self) -> Any:
-        make = getattr(library.load("hdf5plugin", "hdf5plugin"), self.name)
+        make = getattr(_load("hdf5plugin"), self.name)
         # SPERR takes the first length for that of the fastest axis, unless it is told to swap.
         swapped = {"swap": True} if self.name == "Sperr" else {}
         return make(**{self.option: self.value}, **swapped)
 
 
-def _zfpy() -> Any:
-    return library.load("zfpy", "zfpy")
+def _load(package: str) -> Any:
+    return extras.load(package, package, extras.CLASSICAL)
 
 
 def _floats(samples: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Peers that are Python packages: imported when asked for, with a message when they are missing."""
+"""Packages that come with an extra: imported when asked for, with a message without them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 from pcc_cli.errors import UnsupportedError
 
-EXTRA = "peers"
+PEERS, CLASSICAL = "peers", "classical"
 
 
-def load(module: str, package: str) -> Any:
+def load(module: str, package: str, extra: str = PEERS) -> Any:
     """The module. UnsupportedError, with the command that installs it, when it is missing."""
     try:
         return import_module(module)
     except ImportError as error:
         raise UnsupportedError(
-            f"the package {package} is not installed: pip install 'pcc-cli[{EXTRA}]'"
+            f"the package {package} is not installed: pip install 'pcc-cli[{extra}]'"
         ) from error
 
 
