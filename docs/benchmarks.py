@@ -1,10 +1,14 @@
 """Writes the tables of docs/benchmarks.md from runs of `pcc eval`, each kept with `-o RUN`.
 
 python docs/benchmarks.py RUN...
+
+Tables of which these runs have no rows stay as they are.
 """
 
 from __future__ import annotations
 
+import math
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -14,6 +18,7 @@ from pcc_cli.codecs import CODECS
 from pcc_cli.errors import InputError
 from pcc_cli.evaluation.bd import bd_table
 from pcc_cli.evaluation.report.method import machine
+from pcc_cli.evaluation.report.numbers import TITLES as NAMES
 from pcc_cli.evaluation.rows import Row, read_rows
 from pcc_cli.evaluation.summary import standings
 
@@ -21,21 +26,56 @@ DOCUMENT = Path(__file__).with_name("benchmarks.md")
 START, END = "<!-- tables: made by docs/benchmarks.py -->\n", "<!-- end of tables -->\n"
 WITH_ATTRIBUTES = "--attributes"
 OTHERS = ("draco", "laz", "zstd")
+VOLUME_RATES = (0.064, 0.32)  # bits a sample
+AT_SIZES, AT_BOUNDS = ("sperr", "tthresh"), ("sz3", "zfp")
+HEADING = "\n## "
+VERSIONS = re.compile(r"^Versions: (.*)\.$", re.MULTILINE)
 
 
 def main(folders: list[str]) -> None:
-    """Replaces what stands between the two marks."""
+    """Replaces what stands between the two marks, as far as there are rows for it."""
     rows = [row for name in folders for row in read_rows(Path(name)) if not row.skipped]
     if not rows:
         raise InputError("name the folder of a run")
     text = DOCUMENT.read_text("utf-8")
     before, rest = text.split(START)
-    after = rest.split(END)[1]
-    DOCUMENT.write_text(before + START + "".join(tables(rows)) + END + after, "utf-8")
+    old, after = rest.split(END)
+    made = merged(old, "".join(tables(rows)))
+    DOCUMENT.write_text(before + START + made + END + after, "utf-8")
+
+
+def merged(old: str, new: str) -> str:
+    """The sections of `new`, and those of `old` that it lacks; versions of both."""
+    (_, *kept), (head, *made) = (text.split(HEADING) for text in (old, new))
+    sections = {text.partition("\n")[0]: text for text in (*kept, *made)}
+    ordered = [sections.pop(title) for title in TITLES if title in sections]
+    versions = dict(
+        one.split(": ", 1)
+        for text in (old, new)
+        for found in VERSIONS.findall(text)
+        for one in found.split("; ")
+    )
+    listed = "; ".join(f"{name}: {version}" for name, version in versions.items())
+    head = VERSIONS.sub(lambda _: f"Versions: {listed}.", head)
+    return HEADING.join([head, *ordered, *sections.values()])
+
+
+TITLES = (
+    "Lossless geometry",
+    "Lossy geometry",
+    "BD-rates",
+    "Whole clouds, with attributes",
+    "Time and memory, lossless geometry",
+    "Meshes",
+    "Volumes",
+    "BD-rates, volumes",
+    "Time and memory, volumes",
+)
 
 
 def tables(rows: list[Row]) -> Iterator[str]:
     """All tables that the rows give, with their titles."""
+    fields = [row for row in rows if row.kind == "volume"]
     clouds = [row for row in rows if row.kind == "points"]
     geometry = [row for row in clouds if WITH_ATTRIBUTES not in row.config]
     facts = machine()
@@ -43,12 +83,18 @@ def tables(rows: list[Row]) -> Iterator[str]:
     yield f"\nMeasured on {facts['Processor']}, {facts['System']}, Python {facts['Python']}, "
     yield f"torch {facts['torch']}, with other work beside: sizes are exact, times are not.\n"
     yield f"Versions: {'; '.join(versions)}.\n"
-    yield section("Lossless geometry", lossless(geometry))
-    yield section("Lossy geometry", lossy(geometry))
-    yield section("BD-rates", bd(geometry))
-    yield section("Whole clouds, with attributes", whole(clouds))
-    yield section("Time and memory, lossless geometry", times(geometry))
-    yield section("Meshes", meshes([row for row in rows if row.kind == "mesh"]))
+    made = (
+        lossless(geometry),
+        lossy(geometry),
+        bd(geometry),
+        whole(clouds),
+        times(geometry),
+        meshes([row for row in rows if row.kind == "mesh"]),
+        volumes(fields),
+        bd(fields),
+        volume_times(fields),
+    )
+    yield from (section(title, lines) for title, lines in zip(TITLES, made, strict=True))
 
 
 def section(title: str, lines: Iterable[str]) -> str:
@@ -156,7 +202,7 @@ def bd(rows: list[Row]) -> Iterator[str]:
                 f"`{Path(entry.file).stem}`",
                 entry.codec,
                 entry.anchor,
-                entry.metric[:2].upper(),
+                NAMES[entry.metric],
                 entry.refused or f"{entry.rate_percent:+.1f} %",
                 "" if entry.psnr_db is None else f"{entry.psnr_db:+.2f} dB",
             ]
@@ -235,6 +281,95 @@ def meshes(rows: list[Row]) -> Iterator[str]:
                 f"{row.metrics['iou']:.4f}" if "iou" in row.metrics else "",
             ]
             for row in rows
+        ),
+    )
+
+
+def at_rate(rows: list[Row], codec: str, rate: float) -> Row | None:
+    """The row at a size; of coders that know bounds alone the nearest one that lost something."""
+    mine = [row for row in rows if row.codec == codec]
+    if codec not in AT_BOUNDS:
+        return next((row for row in mine if row.setting == f"bpp {rate:g}"), None)
+    lossy = [row for row in mine if not row.lossless]
+    return min(lossy, key=lambda row: abs(math.log(row.bpp / rate)), default=None)
+
+
+def at_size(row: Row, rate: float) -> bool:
+    """Whether the file has the size that was asked."""
+    return row.codec not in AT_BOUNDS and row.bpp < 1.15 * rate
+
+
+def decibels(row: Row | None) -> float:
+    return row.metrics["psnr_db"] if row else -math.inf
+
+
+def volume_cell(row: Row | None, rate: float, best: float) -> str:
+    """PSNR, and the bytes, or, beside the rate, the bits a sample; bold if it is the best."""
+    if row is None:
+        return ""
+    text = "lossless" if row.lossless else f"{decibels(row):.2f}"
+    near = at_size(row, rate)
+    text = f"**{text}**" if near and decibels(row) == best else text
+    return f"{text} ({row.bytes:,} B)" if near else f"{text} @ {row.bpp:.3f}"
+
+
+def ours_at(rows: list[Row], rate: float) -> Row | None:
+    return next((row for row in rows if ours(row) and row.setting == f"bpp {rate:g}"), None)
+
+
+def volumes(rows: list[Row]) -> Iterator[str]:
+    """PSNR at two rates beside every peer; then how often pcc is ahead."""
+    ahead: dict[tuple[str, float], list[str]] = {}
+
+    def lines() -> Iterator[list[str]]:
+        for about, group in cases(rows):
+            name, plain = f"`{Path(about.file).stem}`", smallest(group)
+            for rate in VOLUME_RATES:
+                pcc = ours_at(group, rate)
+                others = {codec: at_rate(group, codec, rate) for codec in (*AT_SIZES, *AT_BOUNDS)}
+                sized = [pcc, *(others[codec] for codec in AT_SIZES)]
+                best = max(decibels(row) for row in sized if not row or at_size(row, rate))
+                for codec in AT_SIZES:
+                    if others[codec]:
+                        won = decibels(pcc) > decibels(others[codec])
+                        ahead.setdefault((codec, rate), []).append(name if won else "")
+                yield [
+                    *([name, f"{about.points:,}"] if rate == VOLUME_RATES[0] else ["", ""]),
+                    f"{rate:g}",
+                    *(volume_cell(row, rate, best) for row in (pcc, *others.values())),
+                    bpp(plain) if rate == VOLUME_RATES[0] else "",
+                ]
+
+    yield from table(
+        "volume | samples | bits | pcc | SPERR | TTHRESH | SZ3 | zfp | lossless, pcc", lines()
+    )
+    for (codec, rate), names in ahead.items():
+        won = [name for name in names if name]
+        text = f"all {len(names)}" if len(won) == len(names) else f"{len(won)} of {len(names)}"
+        which = f": {', '.join(won)}" if 0 < len(won) < len(names) else ""
+        yield f"\nAhead of {codec.upper()} at {rate:g} bits a sample on {text}{which}."
+
+
+def volume_times(rows: list[Row]) -> Iterator[str]:
+    """Seconds and MiB at the larger rate."""
+    rate = VOLUME_RATES[-1]
+
+    def cells(row: Row | None) -> list[str]:
+        if row is None:
+            return [""] * 3
+        return [f"{row.encode_s:.1f}", f"{row.decode_s:.1f}", f"{row.encode_mb:.0f}"]
+
+    titles = [f"{name}, s | back | MiB" for name in ("pcc", "SPERR", "TTHRESH")]
+    yield from table(
+        " | ".join(["volume | samples", *titles]),
+        (
+            [
+                f"`{Path(about.file).stem}`",
+                f"{about.points:,}",
+                *cells(ours_at(group, rate)),
+                *(part for codec in AT_SIZES for part in cells(at_rate(group, codec, rate))),
+            ]
+            for about, group in cases(rows)
         ),
     )
 

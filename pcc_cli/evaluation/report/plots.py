@@ -16,6 +16,7 @@ SUFFIXES = (".png", ".pdf", ".svg")
 COLOURS = ("#1f5fbf", "#c2570c", "#0a7d62", "#8a3ab9", "#b5305f", "#6f6a12", "#4d5a68")
 _SIGNS = "osD^vPX"
 _PANEL = (3.5, 2.7)  # inches; two fit the width of a page
+_ACROSS = 3  # files in a line, where each has one panel
 _LOOKS: Any = {
     "font.size": 8,
     "axes.grid": True,
@@ -42,7 +43,9 @@ def check(path: Path) -> None:
 
 
 def plot(rows: Sequence[Row], path: Path) -> None:
-    """Writes the curves of `rows` to `path`: a line of panels for each file, one for each metric.
+    """Writes the curves of `rows` to `path`: a panel for each file and metric.
+
+    A file has a line of panels; where there is one metric, several files share a line.
 
     As from `check`; InputError when no row is lossy, OutputError when `path` cannot be written.
     """
@@ -56,16 +59,20 @@ def plot(rows: Sequence[Row], path: Path) -> None:
     files = list(dict.fromkeys(row.file for row in lossy))
     metrics = [metric for metric in measured(lossy) if metric.key in CURVES]
     codecs = list(dict.fromkeys(row.codec for row in rows if not row.skipped))
+    shown = [(file, metric) for file in files for metric in metrics]
+    across = len(metrics) if len(metrics) > 1 else min(_ACROSS, len(files))
+    down = -(-len(shown) // across)
     with rc_context(_LOOKS):
-        size = (_PANEL[0] * len(metrics), _PANEL[1] * len(files))
+        size = (_PANEL[0] * across, _PANEL[1] * down)
         figure = Figure(figsize=size, layout="constrained")
-        panels = figure.subplots(len(files), len(metrics), squeeze=False)
-        for line, file in zip(panels, files, strict=True):
-            for panel, metric in zip(line, metrics, strict=True):
-                _draw(panel, [row for row in lossy if row.file == file], metric, codecs)
-                panel.set_title(file)
+        panels = figure.subplots(down, across, squeeze=False)
+        for panel, (file, metric) in zip(panels.flat, shown, strict=False):
+            _draw(panel, [row for row in lossy if row.file == file], metric, codecs)
+            panel.set_title(file)
+        for panel in panels.flat[len(shown) :]:
+            panel.set_axis_off()
         lines = {line.get_label(): line for panel in panels.flat for line in panel.lines}
-        places: Any = {"loc": "outside lower center", "ncols": min(len(lines), 2 * len(metrics))}
+        places: Any = {"loc": "outside lower center", "ncols": min(len(lines), 2 * across)}
         figure.legend(list(lines.values()), list(lines), frameon=False, **places)
         try:
             figure.savefig(path, dpi=300, metadata=_dateless(path))

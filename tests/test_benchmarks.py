@@ -1,0 +1,68 @@
+"""docs/benchmarks.py: tables of volumes, and sections that stay where a run has no rows."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from pcc_cli.evaluation.rows import Row
+
+SCRIPT = Path(__file__).parent.parent / "docs" / "benchmarks.py"
+
+
+@pytest.fixture(scope="module")
+def benchmarks() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("benchmarks", SCRIPT)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def row(codec: str, setting: str, bpp: float, psnr: float) -> Row:
+    return Row(
+        "a/field.npy", "0" * 64, "volume", 8000, codec, version="1", setting=setting, bpp=bpp,
+        bytes=int(1000 * bpp), lossless=math.isinf(psnr), metrics={"psnr_db": psnr},
+    )  # fmt: skip
+
+
+ROWS = [
+    row("neurcomp.1", "bpp 0.064", 0.06, 31.0),
+    row("neurcomp.1", "bpp 0.32", 0.3, 39.0),
+    row("plain.1", "lossless", 7.0, math.inf),
+    row("sperr", "bpp 0.064", 0.064, 30.0),
+    row("sperr", "bpp 0.32", 0.32, 41.0),
+    row("tthresh", "bpp 0.064", 0.1, 33.0),
+    row("sz3", "error 0.1", 0.2, 35.0),
+    row("sz3", "error 0.01", 3.0, 55.0),
+]
+
+
+def test_volumes_are_compared_at_two_rates(benchmarks: ModuleType) -> None:
+    text = "\n".join(benchmarks.volumes(ROWS))
+    assert "| `field` | 8,000 | 0.064 | **31.00** (60 B) | 30.00 (64 B) | 33.00 @ 0.100 |" in text
+    assert "|  |  | 0.32 | 39.00 (300 B) | **41.00** (320 B) |  | 35.00 @ 0.200 |" in text
+    assert "| 7.000 |" in text
+    assert "Ahead of SPERR at 0.064 bits a sample on all 1." in text
+    assert "Ahead of SPERR at 0.32 bits a sample on 0 of 1." in text
+    assert "0.064" not in "\n".join(benchmarks.volumes([]))
+
+
+def test_lossless_at_a_size_is_the_best(benchmarks: ModuleType) -> None:
+    exact = replace(ROWS[1], lossless=True, metrics={"psnr_db": math.inf})
+    text = "\n".join(benchmarks.volumes([ROWS[0], exact, *ROWS[2:]]))
+    assert "**lossless** (300 B)" in text
+
+
+def test_sections_without_rows_stay(benchmarks: ModuleType) -> None:
+    old = "\nMeasured.\nVersions: a: 1; b: 1.\n\n## Meshes\n\nold\n\n## Volumes\n\nold\n"
+    new = "\nMeasured.\nVersions: b: 2; c: 3.\n\n## Volumes\n\nnew\n\n## Lossless geometry\n\nnew\n"
+    assert benchmarks.merged(old, new) == (
+        "\nMeasured.\nVersions: a: 1; b: 2; c: 3.\n\n## Lossless geometry\n\nnew\n"
+        "\n## Meshes\n\nold\n\n## Volumes\n\nnew\n"
+    )
