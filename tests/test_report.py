@@ -307,6 +307,9 @@ def test_the_headline_is_about_what_was_measured(rows: list[Row]) -> None:
     equal = [replace(row, bpp=3.0) for row in rows]
     assert "equally small" in headline(equal, found)
     assert headline([], []) == "Nothing on 0 files."
+    own = [replace(row, codec="plain.1") for row in rows if row.codec == runs.OURS and row.lossless]
+    both = [*own, *(row for row in rows if row.codec == runs.OURS or not row.lossless)]
+    assert "fewer bits" in headline(both, standings(both, [runs.OURS, "plain.1"]))
     assert lossless_rates(rows, "points") == {
         runs.OURS: pytest.approx(6.0),
         runs.PEER: pytest.approx(8.0),

@@ -22,9 +22,10 @@ from pcc_cli.evaluation.peers.samples import RATES, STREAM, samples_of, usable
 from pcc_cli.evaluation.subject import Peer, Setting
 from pcc_cli.geometry import Shape, Volume
 
-LEAST, MOST, FIRST = 5.0, 150.0, 40.0  # dB that are asked for
+LEAST, MOST, FIRST = 19.5, 150.0, 40.0  # dB that are asked for; below, files grow again
 _TRIES = 12
 _CLOSE = 0.99  # part of the size that is near enough
+_EDGE = 0.15  # part of what is left at whose ends no guess is believed
 _SLOPE = 12.0  # dB for a size that is e times as large, about
 
 
@@ -78,7 +79,8 @@ class Tthresh(Peer):
                 last = tried[-1]
                 low, high = (last.psnr, high) if last.size <= most else (low, last.psnr)
                 guess = last.psnr + _SLOPE * math.log(most / last.size)
-                psnr = guess if low < guess < high else (low + high) / 2
+                edge = _EDGE * (high - low)
+                psnr = guess if low + edge < guess < high - edge else (low + high) / 2
                 tried.append(self._coded(Path(name), sizes, psnr))
         small = [one for one in tried if one.size <= most]
         best = (

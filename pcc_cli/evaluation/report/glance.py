@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from pcc_cli.codecs import is_ours
 from pcc_cli.evaluation.report.markup import Html, join, tag
 from pcc_cli.evaluation.report.numbers import NOUNS, TITLES
 from pcc_cli.evaluation.rows import Row
@@ -40,7 +41,7 @@ def headline(rows: Sequence[Row], standings: Sequence[Standing]) -> str:
     """The result in one sentence, about the kind of file that comes first."""
     kind = rows[0].kind if rows else ""
     rates = lossless_rates(rows, kind)
-    if len(rates) > 1:
+    if len(rates) > 1 and not (standings and all(map(is_ours, rates))):
         (first, least), (second, next_rate) = list(rates.items())[:2]
         less = 100 * (1 - least / next_rate)
         if less < _EVEN:
