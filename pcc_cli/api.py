@@ -20,7 +20,7 @@ from pcc_cli import codecs, container
 from pcc_cli.attributes.coder import Colours
 from pcc_cli.attributes.colour import CHANNELS
 from pcc_cli.codecs import settings
-from pcc_cli.codecs.base import Capped, Codec, Progress, SetCodec, Sized, silent
+from pcc_cli.codecs.base import Capped, Codec, Extended, Progress, SetCodec, Sized, silent
 from pcc_cli.container import WHOLE_FILE, Section
 from pcc_cli.errors import FormatError, InputError
 from pcc_cli.geometry import Content, Mesh, MeshSet, PointCloud, Volume, Whole
@@ -94,7 +94,7 @@ def compress_to(
     colours = _colours(split.header, options)
     tally = Tally(split.header, slice(colours.place, colours.place + CHANNELS) if colours else None)
     source, extra = origin.split(split.header.source)
-    header = replace(split.header, source=source, needs=getattr(contenders[0], "extra", ""))
+    header = replace(split.header, source=source, needs=_needs(contenders[0]))
     around = _around(shape, header, extra, contenders[0])
     sections = chain(extra, _sections(split, contenders, colours, tally, progress, around))
     bytes_out = container.write(stream, header.to_json(), sections)
@@ -400,8 +400,7 @@ def _with_extras(
     shape: Whole, codec: Codec, options: Options, progress: Progress
 ) -> tuple[bytes, Report] | None:
     """The best file where those count that need extras, too; None where there are no such."""
-    profiles = getattr(codec, "rivals", ()) if options.allow_extras else ()
-    if not profiles:
+    if not (options.allow_extras and isinstance(codec, Extended) and codec.rivals):
         return None
 
     def attempt(given: Mapping[str, Any]) -> tuple[bytes, Report]:
@@ -410,7 +409,12 @@ def _with_extras(
         report = compress_to(stream, shape, chosen, progress)
         return stream.getvalue(), report
 
-    return rivals.best(options.settings, profiles, attempt)
+    return rivals.best(options.settings, codec.rivals, attempt)
+
+
+def _needs(codec: Codec) -> str:
+    """The extra without which a file of `codec` cannot be read; "" for none."""
+    return codec.extra if isinstance(codec, Extended) else ""
 
 
 def _around(shape: Whole, header: Header, extra: list[Section], codec: Codec) -> int:

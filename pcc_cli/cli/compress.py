@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pcc_cli.spine.report import Report
 
 
-
 def compress(
     ctx: typer.Context,
     inputs: options.Inputs,

@@ -148,6 +148,21 @@ class Previewing(Codec, Protocol):
         ...
 
 
+@runtime_checkable
+class Extended(Codec, Protocol):
+    """A codec with profiles whose files need an extra of pcc to be read."""
+
+    @property
+    def extra(self) -> str:
+        """The extra that files of this one need; "" for none."""
+        ...
+
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        """Profiles that may be taken in place of this one, where a user allows extras."""
+        ...
+
+
 def cut(values: Array, axes: str, box: Box, halvings: int) -> Array:
     """The part of all values of a volume that `Partial.decode_part` gives."""
     scale = 2**halvings

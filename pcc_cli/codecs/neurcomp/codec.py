@@ -100,12 +100,12 @@ class Neurcomp:
 
     @property
     def extra(self) -> str:
-        """What has to be installed beside pcc to read the file; "" for nothing."""
+        """As `Extended.extra`."""
         return extras.CLASSICAL if self.profile in classical.PROFILES else ""
 
     @property
     def rivals(self) -> tuple[str, ...]:
-        """Profiles that may be taken in place of this one, where a user allows extras."""
+        """As `Extended.rivals`."""
         return classical.PROFILES if self.profile == "best" else ()
 
     @property
