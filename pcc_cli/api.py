@@ -112,16 +112,23 @@ def compress(shape: Content, options: Options | None = None) -> bytes:
 
 
 def decompress(
-    data: bytes, device: str = "auto", progress: Progress = silent, level: int | None = None
+    data: bytes,
+    device: str = "auto",
+    progress: Progress = silent,
+    level: int | None = None,
+    resolution: int | None = None,
 ) -> Content:
     """The shape in the .dcz file `data`, every digest checked.
 
     level : of the octree; a look at a cloud in 2**level cells along an axis, without attributes
+    resolution : cells along an axis of a mesh that a network describes; None: as the file says
 
     FormatError when the file is damaged, UnsupportedError when it needs a newer pcc, ModelError
-    when it needs a model that is not there.
+    when it needs a model that is not there, InputError for a level or resolution that it has not.
     """
     file = _open(data)
+    if resolution is not None:
+        file = file._replace(tiles=[stored.at(resolution) for stored in file.tiles])
     if level is not None:
         return _look(file, level, device, progress)
     if file.header.kind == sets.KIND:

@@ -101,16 +101,23 @@ def compress_to(
         return api.compress_to(stream, _shape(shape), _options(precision, options))
 
 
-def decompress(source: Source, *, device: str = "auto", level: int | None = None) -> Content:
+def decompress(
+    source: Source,
+    *,
+    device: str = "auto",
+    level: int | None = None,
+    resolution: int | None = None,
+) -> Content:
     """The shape in a .dcz file, every digest checked.
 
     device : "auto", "cpu" or "cuda"
     level : for a coarse look at a cloud, in 2**level cells along an axis, without attributes
+    resolution : of a mesh by keyspheres, other cells along an axis than the file says
 
     >>> len(pcc_cli.decompress("scan.dcz"))
     57518
     """
-    return api.decompress(_bytes(source), device, level=level)
+    return api.decompress(_bytes(source), device, level=level, resolution=resolution)
 
 
 def open(source: Source, *, device: str = "auto") -> DczFile:

@@ -294,3 +294,15 @@ def test_what_has_no_inside_is_refused(mesh, words):
 def test_wrong_settings(wrong):
     with pytest.raises(InputError):
         Keyspheres(**wrong)
+
+
+def test_another_resolution_gives_another_mesh_of_the_same_shape(packed):
+    data, _ = packed
+    coarse, fine = api.decompress(data), api.decompress(data, resolution=64)
+    assert len(fine.face_sizes) > 3 * len(coarse.face_sizes)
+    low, high = coarse.points.min(axis=0), coarse.points.max(axis=0)
+    assert np.allclose([fine.points.min(axis=0), fine.points.max(axis=0)], [low, high], atol=0.1)
+    with pytest.raises(InputError, match="resolution must be"):
+        api.decompress(data, resolution=1 << 20)
+    with pytest.raises(InputError, match="one resolution only"):
+        api.decompress(api.compress(mesh_of(ball(1))), resolution=64)

@@ -110,4 +110,4 @@ def test_what_cannot_be_meant(toys, tmp_path):
     failed = pcc("compress", tmp_path / "points.xyz", "-o", tmp_path / "p.dcz", *QUICK, code=1)
     assert "holds no mesh" in failed.stderr
     failed = pcc("decompress", toys / "toys.dcz", "--scale", "2", "-o", f"{tmp_path}/x", code=1)
-    assert "no region, level or scale" in failed.stderr
+    assert "no region, level, scale or other resolution" in failed.stderr

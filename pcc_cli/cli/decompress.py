@@ -51,6 +51,10 @@ def decompress(
         int | None,
         typer.Option(min=1, metavar="N", help="A coarse look at a cloud, in 2^N cells an axis."),
     ] = None,
+    resolution: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Of a mesh by keyspheres, cells along an axis."),
+    ] = None,
     scale: Annotated[
         int, typer.Option(metavar="N", help="Of a volume every N-th sample: 1, 2, 4, 8 or 16.")
     ] = 1,
@@ -93,7 +97,7 @@ def decompress(
     if (region is not None or scale != 1) and level is not None:
         raise typer.BadParameter("choose one of --region or --scale and --level")
     box = _box(region) if region else None
-    task = _Task(wanted, box, level, scale, tuple(only or ()), device.value, force)
+    task = _Task(wanted, box, level, resolution, scale, tuple(only or ()), device.value, force)
     each.run(console, pairs, task, partial(_tell, console), jobs, skip_existing)
 
 
@@ -128,6 +132,7 @@ class _Task:
     wanted: str | None
     region: tuple[float, ...] | None
     level: int | None
+    resolution: int | None
     scale: int
     only: tuple[str, ...]
     device: str
@@ -141,6 +146,8 @@ class _Task:
             record = self._set(pair, progress)
             return {**record, "seconds": round(time.monotonic() - started, 3)}
         partly = self.region or self.scale != 1
+        if partly and self.resolution:
+            raise InputError("choose one of --region or --scale and --resolution")
         shape, about = self._part(pair) if partly else self._whole(pair, progress)
         suffix = self.wanted or formats.suffix_of(locations.shown(pair.target))
         notes: list[str] = []
@@ -164,7 +171,7 @@ class _Task:
         data = files.read(pair.source)
         record = api.inspect(data)
         files.refuse(pair, force=self.force)
-        shape = api.decompress(data, self.device, progress, self.level)
+        shape = api.decompress(data, self.device, progress, self.level, self.resolution)
         if isinstance(shape, MeshSet):
             raise InputError("holds a set of meshes: name the file, or one mesh with --only")
         return shape, {
@@ -201,8 +208,8 @@ class _Task:
         """A set, or some meshes of it, into a folder; one that is named alone into a file."""
         from pcc_cli import scripting
 
-        if self.region or self.scale != 1 or self.level is not None:
-            raise InputError("a set of meshes has no region, level or scale")
+        if self.region or self.scale != 1 or self.level or self.resolution:
+            raise InputError("a set of meshes has no region, level, scale or other resolution")
         notes: list[str] = []
         with scripting.open(sets.source_of(pair.source), device=self.device) as file:
             meshes = sets.chosen(file, self.only, progress)

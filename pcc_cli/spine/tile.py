@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -23,7 +23,7 @@ from pcc_cli.codecs.base import (
     silent,
 )
 from pcc_cli.container import Section
-from pcc_cli.errors import FormatError, UnsupportedError
+from pcc_cli.errors import FormatError, InputError, UnsupportedError
 from pcc_cli.fields import integer, member, records
 from pcc_cli.geometry import Array, Mesh, PointCloud, Volume, VoxelCloud
 from pcc_cli.records import RECORD_LIMIT, pack, unpack
@@ -35,6 +35,7 @@ RECORD, COLUMNS = "TILE", "ATTR"  # kinds of sections; all others of a tile are 
 # Of one tile, checked before decoding.
 POINTS_LIMIT = {"points": 1 << 22, "mesh": 1 << 32, "volume": 1 << 40, "meshes": 1 << 32}
 SECTION_BYTES = 21  # of a section beside its data
+RESOLUTION = "resolution"  # setting of codecs whose meshes are made when they are decoded
 
 
 Bare = VoxelCloud | Mesh | Volume  # what codecs see
@@ -199,6 +200,16 @@ class Stored:
         if not known or corners.min() < 0 or corners.max() >= 1 << 32:
             raise FormatError(f"the bounds of tile {self.number} are not two voxels")
         return corners.astype(np.int64)
+
+    def at(self, resolution: int) -> Stored:
+        """The same tile, to be decoded with other cells along an axis.
+
+        InputError for a codec whose shapes have no resolution of their own.
+        """
+        config = member(self.record, "config", dict)
+        if RESOLUTION not in config:
+            raise InputError(f"{self.record['codec']} decodes to one resolution only")
+        return replace(self, record={**self.record, "config": {**config, RESOLUTION: resolution}})
 
     def summary(self) -> dict[str, Any]:
         """What is worth telling about the tile, as JSON."""
