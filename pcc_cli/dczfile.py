@@ -21,6 +21,7 @@ from pcc_cli.errors import FormatError, InputError
 from pcc_cli.geometry import Array, Content, Mesh, PointCloud, Volume, Whole
 from pcc_cli.spine import origin, sets, tiling
 from pcc_cli.spine import tile as tiles
+from pcc_cli.spine.digest import DIGEST
 from pcc_cli.spine.header import Header
 from pcc_cli.spine.report import grid_text
 
@@ -142,14 +143,14 @@ class DczFile:
     def _shared(self) -> dict[str, bytes]:
         """The streams that all meshes of a set share."""
         entries = [e for e in self._reader.entries if e[1] == container.WHOLE_FILE]
-        found = [self._reader.section(entry) for entry in entries if entry[0] != api.DIGEST]
+        found = [self._reader.section(entry) for entry in entries if entry[0] != DIGEST]
         return {section.kind: section.data for section in found}
 
     def _section_of_file(self, wanted: str) -> bytes | None:
         """The data of a section of the whole file; UnsupportedError for one that is unknown."""
         found = None
         for entry in self._reader.entries:
-            if entry[1] == container.WHOLE_FILE and entry[0] != api.DIGEST:
+            if entry[1] == container.WHOLE_FILE and entry[0] != DIGEST:
                 section = self._reader.section(entry)
                 if section.kind == wanted:
                     found = section.data

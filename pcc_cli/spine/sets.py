@@ -20,13 +20,12 @@ from pcc_cli.container import WHOLE_FILE, Section
 from pcc_cli.errors import FormatError, InputError
 from pcc_cli.geometry import Mesh, MeshSet
 from pcc_cli.spine import tile
-from pcc_cli.spine.digest import Digest
+from pcc_cli.spine.digest import DIGEST, Digest
 from pcc_cli.spine.header import Header, Member, counted
 from pcc_cli.spine.report import Report
 from pcc_cli.spine.tile import Stored
 from pcc_cli.words import plural
 
-DIGEST = "HASH"
 KIND = "meshes"
 MORE = 40  # bytes of a description that are not known before a mesh is coded
 _ABOUT = (DIGEST, tile.RECORD)  # kinds of sections that hold no geometry
