@@ -23,7 +23,7 @@ from pcc_cli.tree.morton import distinct, morton_order
 UNIT = 256  # of `Loss.scale`: the grid is left as it is
 COARSEST = 1 << 32
 OCTAVES = 6.0  # what quality 0 would leave out: a factor of 64 for each axis
-PARTLY_GROWN, MOST_GROWN = 3, 4  # octaves
+MOST_GROWN = 3.0  # octaves
 DENSE = 2  # voxels for each node of the level above, from which on a cloud is a surface
 SUREST = 2500  # log odds in units of 1/256: no bit is surer, so that all are coded
 # Log odds above which a bit of the last level is 1. Where a single level is grown, the points that
@@ -76,16 +76,13 @@ def choose(voxels: Array, quality: float) -> Loss:
 
     voxels : (n, 3) distinct, in canonical order
 
-    As many octaves as it takes to make the cloud a surface go into the scale, the rest is grown.
-    Of more than three, only whole ones are: a coarser grid costs less there than a level in part.
+    As many octaves as it takes to make the cloud a surface go into the scale, and those beyond
+    three that are left: a coarser grid costs less there than a level in part.
     """
     octaves = OCTAVES * (100 - quality) / 100
     sparse = min(octaves, float(_octaves_to_surface(voxels, int(np.ceil(octaves)))))
-    scale = round(UNIT * 2**sparse)
-    left = octaves - sparse
-    if left > PARTLY_GROWN:
-        grown = min(int(left), MOST_GROWN)
-        return Loss(round(scale * 2 ** (left - grown)), grown, 0, THRESHOLD)
+    left = min(octaves - sparse, MOST_GROWN)
+    scale = round(UNIT * 2 ** (octaves - left))
     grown = int(np.ceil(left - 1e-9))
     if not grown:
         return Loss(scale)
