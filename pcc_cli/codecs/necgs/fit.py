@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from pcc_cli import locations
+from pcc_cli.codecs.necgs import band as bands
 from pcc_cli.codecs.necgs import network
 from pcc_cli.codecs.necgs.field import TRUNCATION, Field
 from pcc_cli.codecs.necgs.network import FEATURES, NODES, OUTPUTS, Decoder, Plan, Table, Weights
@@ -35,6 +36,8 @@ WINDOWS = 2000  # of the structural similarity, in a step of a mesh
 BATCH = 4  # meshes in a step
 RATE, FEATURE_RATE = 0.02, 0.02
 WARM_UP = 20  # steps
+FINE_FROM = 0.25  # part of the work before which the last grid is not looked at
+NARROWER = 0.35  # of this part, for each grid that is coarser
 BETAS = 0.9, 0.98  # of running means of gradients and of their squares
 FEATURE_STEP = 1 / 16
 LAST_CODE = 200  # of a step, where nothing but zeros is left
@@ -67,20 +70,32 @@ class Example:
         coarse = [torch.from_numpy(values).to(device) for values in field.coarse]
         return cls(stages, last, coarse, torch.from_numpy(values).to(device))
 
-    def loss(self, decoder: Decoder, features: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss, and the mean error of distances near the surface, in steps of the grid."""
+    def loss(self, decoder: Decoder, features: Tensor, until: int) -> tuple[Tensor, Tensor]:
+        """The loss, and the mean error of distances near the surface, in steps of the grid.
+
+        until : side of the grid where the network ends, coarse or the last one
+        """
         x, coarse = decoder.start(features), iter(self.coarse)
         loss = x.new_zeros(())
         for side, table in self.stages:
-            if f"near{side}" in decoder.names:
-                loss = loss + COARSE * _weighted(decoder.near(x, side), next(coarse))
+            if side >= bands.DENSE:
+                found, wanted = decoder.near(x, side), next(coarse)
+                loss = loss + COARSE * _weighted(found, wanted)
+                if side == until:
+                    return loss, _near_surface(found, wanted)
             x = decoder.stage(x, side, table)
         found = decoder.last(x, self.last)
-        error = (found - self.values).abs()
-        inner = error[self.values[:, 0].abs() < 1]
-        loss = loss + OUTPUTS * (error.mean() + NEAR * inner.sum() / max(inner.numel(), 1))
-        surface = error.detach()[self.values[:, 0].abs() < 0.5 / TRUNCATION, 0]
-        return loss, surface.mean() * TRUNCATION if len(surface) else surface.sum()
+        loss = loss + OUTPUTS * _weighted(found, self.values)
+        return loss, _near_surface(found[:, 0], self.values[:, 0])
+
+    def work(self, plan: Plan, until: int) -> int:
+        """Products of numbers that the network takes as far as the grid of side `until`."""
+        inputs, total = FEATURES, 0
+        for (side, table), outputs in zip(self.stages, plan.channels, strict=True):
+            if side < until:
+                total += table.rows.numel() * inputs * 8 * outputs
+            inputs = outputs
+        return total + (self.last.rows.numel() * inputs * OUTPUTS if until == plan.side else 0)
 
 
 class Fit:
@@ -110,7 +125,13 @@ class Fit:
         self.codes = self._codes() if self._learns else {}
         self.feature_code = code_of(FEATURE_STEP)
         self._order: list[int] = []
-        self._done = 0
+        self._steps, self._done = 0, 0.0  # taken, and in work of a step on the last grid
+        sides = [side for side in bands.sides(plan.side) if side >= bands.DENSE] + [plan.side]
+        work = [sum(example.work(plan, side) for example in examples) for side in sides]
+        self._ladder = [
+            (FINE_FROM * NARROWER ** (len(sides) - 2 - n), side, work[n] / work[-1])
+            for n, side in enumerate(sides[:-1])
+        ]
         self._steppers = {name: _Adam(weight) for name, weight in self.weights.items()}
         self._steppers["features"] = _Adam(self.features)
 
@@ -154,13 +175,13 @@ class Fit:
 
     def save(self, path: Path, done: float) -> None:
         """Keeps all that `restore` needs in a file, replaced in one step."""
-        counters = torch.tensor([self._done, self.feature_code, *self.codes.values()])
+        counters = torch.tensor([self._steps, self.feature_code, *self.codes.values()])
         tensors = {
             **self._tensors(),
             "counters": counters,
             "order": torch.tensor(self._order, dtype=torch.int64),
             "generator": self._generator.get_state(),
-            "done": torch.tensor(done, dtype=torch.float64),
+            "done": torch.tensor([done, self._done], dtype=torch.float64),
         }
         whole = {name: tensor.cpu().clone().contiguous() for name, tensor in tensors.items()}
         with locations.writing(str(path)) as stream:
@@ -179,9 +200,10 @@ class Fit:
             tensor.copy_(found[name])
         self._generator.set_state(found["generator"])
         self._order = found["order"].tolist()
-        self._done, self.feature_code, *codes = found["counters"].tolist()
+        self._steps, self.feature_code, *codes = found["counters"].tolist()
         self.codes = dict(zip(self.weights, codes, strict=True))
-        return float(found["done"])
+        done, self._done = found["done"].tolist()
+        return float(done)
 
     def _tensors(self) -> dict[str, Tensor]:
         """All that is fitted, and what is remembered of its gradients."""
@@ -209,25 +231,30 @@ class Fit:
         return codes
 
     def _step(self, done: float) -> float:
-        slope = (0.5 + 0.5 * math.cos(math.pi * done)) * min(1.0, (self._done + 1) / WARM_UP)
-        if self._learns and done < WEIGHTS_FIXED and self._done % WEIGHTS_EVERY == 0:
+        self._steps += 1
+        slope = (0.5 + 0.5 * math.cos(math.pi * done)) * min(1.0, self._steps / WARM_UP)
+        if self._learns and done < WEIGHTS_FIXED and self._steps % WEIGHTS_EVERY == 0:
             self.codes = self._codes()
+        until, work = next(
+            ((side, work) for end, side, work in self._ladder if done < end and self._learns),
+            (self._plan.side, 1.0),
+        )
         rows = self._rows()
         for weight in self.weights.values():
             weight.requires_grad_(self._learns)
         chosen = self.features[rows].requires_grad_()
-        loss, error = self._loss(rows, chosen)
+        loss, error = self._loss(rows, chosen, until)
         loss.backward()
         if self._learns:
             for name, weight in self.weights.items():
-                assert weight.grad is not None
-                self._steppers[name].step(weight.grad, RATE * slope)
-                weight.grad = None
+                if weight.grad is not None:  # not so of what lies behind `until`
+                    self._steppers[name].step(weight.grad, RATE * slope)
+                    weight.grad = None
         assert chosen.grad is not None
         # The loss is a mean over the meshes of the batch.
         gradient = chosen.grad * len(rows)
         self._steppers["features"].step(gradient, FEATURE_RATE * slope, rows)
-        self._done += 1
+        self._done += work
         return error
 
     def _rows(self) -> list[int]:
@@ -236,14 +263,15 @@ class Fit:
         rows, self._order = self._order[:BATCH], self._order[BATCH:]
         return rows
 
-    def _loss(self, rows: list[int], chosen: Tensor) -> tuple[Tensor, float]:
+    def _loss(self, rows: list[int], chosen: Tensor, until: int) -> tuple[Tensor, float]:
         weights = self.weights
         if self._learns:
             weights = {name: _through(w, self.codes[name]) for name, w in weights.items()}
         decoder = Decoder(self._plan, weights)
         features = _through(chosen, self.feature_code)
         parts = [
-            self._examples[row].loss(decoder, one) for row, one in zip(rows, features, strict=True)
+            self._examples[row].loss(decoder, one, until)
+            for row, one in zip(rows, features, strict=True)
         ]
         loss = torch.stack([part[0] for part in parts]).mean() + SPARSE * features.abs().mean()
         return loss, float(torch.stack([part[1] for part in parts]).mean())
@@ -268,10 +296,17 @@ class _Adam:
 
 
 def _weighted(found: Tensor, wanted: Tensor) -> Tensor:
-    """Mean difference of distances, and again where they are not cut off."""
+    """Mean difference of distances, (n,) or first of (n, 4); more where they are not cut off."""
     error = (found - wanted).abs()
-    inner = error[wanted.abs() < 1]
+    inner = error[(wanted if wanted.dim() == 1 else wanted[:, 0]).abs() < 1]
     return error.mean() + NEAR * inner.sum() / max(inner.numel(), 1)
+
+
+def _near_surface(found: Tensor, wanted: Tensor) -> Tensor:
+    """Mean difference of distances (n,) within half a step of the surface, in steps."""
+    near = wanted.abs() < 0.5 / TRUNCATION
+    error = (found.detach() - wanted)[near].abs()
+    return error.sum() * TRUNCATION / max(error.numel(), 1)
 
 
 def _through(values: Tensor, code: int) -> Tensor:

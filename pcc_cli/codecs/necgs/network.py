@@ -96,10 +96,6 @@ class Decoder:
             side: _all_taps(weights[f"stage{side}"], plan.taps) for side in bands.sides(plan.side)
         }
 
-    @property
-    def names(self) -> set[str]:
-        return set(self._weights)
-
     def start(self, features: Tensor) -> Tensor:
         """(NODES, FEATURES) inputs of the first stage."""
         return features + self._weights["base"]
