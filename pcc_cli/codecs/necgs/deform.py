@@ -22,12 +22,11 @@ from pcc_cli.levelset.solid import Solid
 from pcc_cli.nn.quantizers import round_through
 
 LEVELS = 128  # of a number from 0 to 1: 8 bits with its sign
-POINTS = 6000  # on each surface in a step
+POINTS = 4000  # on each surface in a step
 KNOWN = 60_000  # on the mesh
 RATE = 0.02
 BETAS = 0.8, 0.95
 NORMALS = 0.1  # steps that a normal the other way round counts
-AGAIN = 5  # steps between two searches for neighbours
 SHIFTS = 0.01  # steps that a mean shift of half a step counts
 
 

@@ -34,6 +34,7 @@ from pcc_cli.nn.quantizers import round_through
 NEAR, COARSE, SPARSE = 5.0, 1.0, 0.1  # parts of the loss
 WINDOWS = 2000  # of the structural similarity, in a step of a mesh
 BATCH = 4  # meshes in a step
+PRODUCTS = torch.bfloat16  # twice to five times as fast as float32
 RATE, FEATURE_RATE = 0.02, 0.02
 WARM_UP = 20  # steps
 FINE_FROM = 0.25  # part of the work before which the last grid is not looked at
@@ -267,7 +268,7 @@ class Fit:
         weights = self.weights
         if self._learns:
             weights = {name: _through(w, self.codes[name]) for name, w in weights.items()}
-        decoder = Decoder(self._plan, weights)
+        decoder = Decoder(self._plan, weights, PRODUCTS)
         features = _through(chosen, self.feature_code)
         parts = [
             self._examples[row].loss(decoder, one, until)

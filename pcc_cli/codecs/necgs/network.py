@@ -88,13 +88,18 @@ def initial(plan: Plan, generator: torch.Generator) -> Weights:
 
 
 class Decoder:
-    """The network with its weights ready to be used on any number of meshes."""
+    """The network with its weights ready to be used on any number of meshes.
 
-    def __init__(self, plan: Plan, weights: Weights) -> None:
-        self._plan, self._weights = plan, weights
+    dtype : of the products of convolutions; decoders of files take float32
+    """
+
+    def __init__(self, plan: Plan, weights: Weights, dtype: torch.dtype = torch.float32) -> None:
+        self._weights, self._dtype = weights, dtype
         self._stages = {
-            side: _all_taps(weights[f"stage{side}"], plan.taps) for side in bands.sides(plan.side)
+            side: _all_taps(weights[f"stage{side}"], plan.taps).to(dtype)
+            for side in bands.sides(plan.side)
         }
+        self._last = weights["last"].to(dtype)
 
     def start(self, features: Tensor) -> Tensor:
         """(NODES, FEATURES) inputs of the first stage."""
@@ -107,12 +112,13 @@ class Decoder:
     def stage(self, x: Tensor, side: int, table: Table) -> Tensor:
         """(8 p, c) channels of the children of p parents with the neighbours `table` ."""
         offset = self._weights[f"stage{side}.offset"]
-        found = gelu(torch.addmm(offset, table.gathered(x), self._stages[side]))
+        found = gelu((table.gathered(x.to(self._dtype)) @ self._stages[side]).float() + offset)
         return found.view(len(found) * 8, -1)
 
     def last(self, x: Tensor, table: Table) -> Tensor:
         """(n, OUTPUTS) of nodes with the channels `x` (n, c)."""
-        return table.gathered(x) @ self._weights["last"] + self._weights["last.offset"]
+        found = table.gathered(x.to(self._dtype)) @ self._last
+        return found.float() + self._weights["last.offset"]
 
 
 class _Gathered(torch.autograd.Function):
