@@ -12,6 +12,7 @@ import pytest
 import trimesh
 
 from pcc_cli import api, formats
+from pcc_cli.evaluation import rows
 from pcc_cli.geometry import MeshSet
 
 QUICK = ["--codec", "necgs", "--grid", "16", "--effort", "1", "--width", "5"]
@@ -111,3 +112,17 @@ def test_what_cannot_be_meant(toys, tmp_path):
     assert "holds no mesh" in failed.stderr
     failed = pcc("decompress", toys / "toys.dcz", "--scale", "2", "-o", f"{tmp_path}/x", code=1)
     assert "no region, level, scale or other resolution" in failed.stderr
+
+
+def test_a_set_is_evaluated_as_one(toys, tmp_path):
+    argv = ["eval", toys / "ball.ply", toys / "small" / "box.obj", *QUICK, "--quality", "20"]
+    pcc(*argv, "--against", "draco", "-o", tmp_path / "run", "--json")
+    found = {(row.codec, row.setting): row for row in rows.read_rows(tmp_path / "run")}
+    ours = found["necgs.1", "quality 20"]
+    assert ours.file.endswith("(2 meshes)")
+    assert ours.points == len(trimesh.creation.icosphere(subdivisions=3).vertices) + 8
+    assert 0 < ours.metrics["set_chamfer"] < 0.1
+    near = found["draco", "qp14"]
+    assert near.metrics["f1_005"] > max(0.4, ours.metrics["f1_005"])
+    assert near.metrics["set_normals"] > ours.metrics["set_normals"]
+    assert found["decimation+draco", "600 faces"].bytes < near.bytes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from pcc_cli import __version__, api, codecs
 from pcc_cli.codecs.base import Codec, Payload, Progress, silent
@@ -12,7 +12,7 @@ from pcc_cli.errors import InputError
 from pcc_cli.evaluation.case import Case
 from pcc_cli.evaluation.choices import Choices, on_grids
 from pcc_cli.evaluation.subject import Setting
-from pcc_cli.geometry import Mesh, MeshSet, PointCloud, Shape, Volume, Whole
+from pcc_cli.geometry import Content, Mesh, MeshSet, PointCloud, Shape, Volume
 
 FILE = "DCZ"
 LEAST_FILE = 500  # bytes of a lossy volume; smaller rates are left out
@@ -85,7 +85,7 @@ class Dcz:
     attribute_quality: float | None = None
 
     id: ClassVar[str] = "dcz"
-    accepts: ClassVar[tuple[type, ...]] = (PointCloud, Mesh, Volume)
+    accepts: ClassVar[tuple[type, ...]] = (PointCloud, Mesh, Volume, MeshSet)
     exact: ClassVar[bool] = True
     rates: ClassVar[tuple[dict[str, Any], ...]] = ()
     keeps_attributes: ClassVar[bool] = True
@@ -122,7 +122,7 @@ class Dcz:
         return {**parts, "container": about["bytes"] - sum(parts.values())}
 
     def encode(self, shape: Shape, progress: Progress = silent) -> Payload:
-        if not isinstance(shape, Whole):
+        if not isinstance(shape, Content):
             raise InputError("a .dcz file holds a point cloud, a mesh or a volume")
         choices = api.Options(
             codec=self.codec,
@@ -133,9 +133,7 @@ class Dcz:
         return Payload({}, {FILE: api.compress(shape, choices)})
 
     def decode(self, payload: Payload) -> Shape:
-        shape = api.decompress(payload.stream(FILE), self.where)
-        assert not isinstance(shape, MeshSet)
-        return shape
+        return cast("Shape", api.decompress(payload.stream(FILE), self.where))
 
     def _codec(self) -> Codec:
         return codecs.create(codecs.resolve(self.codec), self.settings, self.where)

@@ -11,16 +11,30 @@ import numpy as np
 
 from pcc_cli.codecs.base import Payload
 from pcc_cli.errors import InputError
-from pcc_cli.geometry import AXES_OF_VOLUMES, Mesh, PointCloud, Shape, Volume, Whole
+from pcc_cli.geometry import (
+    AXES_OF_VOLUMES,
+    Content,
+    Mesh,
+    MeshSet,
+    PointCloud,
+    Shape,
+    Volume,
+)
 
 FACES = ("face_sizes", "face_indices")
+MESH_PARTS = ("points", *FACES)
+SET = "meshes"  # of a set: the names, in order; arrays are named "points:car.obj"
 GROUPS = ("attributes", "face_attributes")  # of columns; files name them "attributes:red"
 
 
-def write_shape(path: Path, shape: Shape) -> None:
+def write_shape(path: Path, shape: Shape | MeshSet) -> None:
     """A cloud or a mesh with its attributes, or the samples of a volume, as .npz."""
     if isinstance(shape, Volume):
         np.savez(path, allow_pickle=False, **{shape.axes: shape.values})
+        return
+    if isinstance(shape, MeshSet):
+        parts = {f"{part}:{n}": getattr(m, part) for n, m in shape.items() for part in MESH_PARTS}
+        np.savez(path, allow_pickle=False, **{SET: np.array(list(shape))}, **parts)
         return
     if not isinstance(shape, PointCloud | Mesh):
         raise InputError(f"an evaluation does not know shapes like {type(shape).__name__}")
@@ -33,10 +47,13 @@ def write_shape(path: Path, shape: Shape) -> None:
     np.savez(path, allow_pickle=False, **arrays)
 
 
-def read_shape(path: Path) -> Whole:
+def read_shape(path: Path) -> Content:
     """What `write_shape` wrote."""
     with np.load(path, allow_pickle=False) as arrays:
         found: dict[str, Any] = {name: arrays[name] for name in arrays.files}
+    if SET in found:
+        names = [str(name) for name in found[SET]]
+        return MeshSet({n: Mesh(*(found[f"{part}:{n}"] for part in MESH_PARTS)) for n in names})
     axes = next(iter(found))
     if axes in AXES_OF_VOLUMES:
         return Volume(found[axes], axes)

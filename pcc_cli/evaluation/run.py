@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 from pcc_cli import codecs
 from pcc_cli.errors import UnsupportedError
-from pcc_cli.evaluation import dcz, measure, peers, pictures, rows, worker
+from pcc_cli.evaluation import dcz, measure, peers, pictures, rows, sets, worker
 from pcc_cli.evaluation.case import Case, coarser, finer
 from pcc_cli.evaluation.choices import Choices
+from pcc_cli.evaluation.exchange import Cost
 from pcc_cli.evaluation.rows import Row
 from pcc_cli.evaluation.subject import Setting
-from pcc_cli.geometry import Whole
+from pcc_cli.geometry import MeshSet, Whole
 from pcc_cli.parallel import batch
 
 
@@ -27,6 +28,7 @@ class Task:
     row : what is known before
     path : of the input
     keep : the folder of the run, for pictures; None: nothing is kept
+    members : all files, where the input is a set of meshes
     """
 
     row: Row
@@ -34,6 +36,7 @@ class Task:
     setting: Setting
     choices: Choices
     keep: Path | None = None
+    members: tuple[Path, ...] = ()
 
 
 class Plan(NamedTuple):
@@ -52,6 +55,8 @@ def plan(paths: Sequence[Path], choices: Choices, keep: Path | None = None) -> P
         codecs.resolve(name)
     for name in choices.against:
         peers.check(name)
+    if sets.wanted(choices):
+        return _plan_of_set(tuple(paths), choices)
     tasks: list[Task] = []
     skipped: list[Row] = []
     for path in paths:
@@ -66,6 +71,20 @@ def plan(paths: Sequence[Path], choices: Choices, keep: Path | None = None) -> P
             except UnsupportedError as error:
                 skipped.append(replace(blank, codec=name, skipped=str(error)))
     return Plan(tasks, skipped)
+
+
+def _plan_of_set(paths: tuple[Path, ...], choices: Choices) -> Plan:
+    """The rows of all files as one set."""
+    case, found = sets.load(paths), Plan([], [])
+    blank = sets.blank(case)
+    for name, make in sets.subjects(case, choices):
+        try:
+            for setting in make():
+                row = _begun(blank, setting, choices)
+                found.tasks.append(Task(row, paths[0], setting, choices, None, paths))
+        except UnsupportedError as error:
+            found.skipped.append(replace(blank, codec=name, skipped=str(error)))
+    return found
 
 
 def _subjects(case: Case, choices: Choices) -> Iterator[tuple[str, Callable[[], list[Setting]]]]:
@@ -130,6 +149,8 @@ def _place(row: Row) -> tuple[str, str, str]:
 
 def measure_row(task: Task) -> Row:
     """The row of `task`, coded and decoded in two fresh processes. PccError when that fails."""
+    if task.members:
+        return _measure_set(task)
     choices = task.choices
     original = measure.reference(task.path, choices.step, choices.attributes)
     case, setting = original.case, task.setting
@@ -138,25 +159,45 @@ def measure_row(task: Task) -> Row:
         worker.prepare(folder, setting.subject, coarser(case.shape, setting.divisor))
         there = worker.ask(worker.ENCODE, folder)
         back = worker.ask(worker.DECODE, folder)
-        decoded = finer(worker.decoded(folder), setting.divisor)
+        whole = worker.decoded(folder)
+        assert not isinstance(whole, MeshSet)
+        decoded = finer(whole, setting.divisor)
     outcome = measure.compare(original, decoded, choices.peak)
     original_name, decoded_name = _pictures(task, case, decoded, outcome.lossless)
     return replace(
-        task.row,
-        bytes=there.bytes,
-        bpp=8 * there.bytes / len(case.shape),
-        sections=there.sections,
-        encode_s=round(there.seconds, 4),
-        decode_s=round(back.seconds, 4),
-        encode_mb=round(there.mb, 1),
-        decode_mb=round(back.mb, 1),
-        device=there.device,
+        _costed(task.row, there, back),
         lossless=outcome.lossless,
         metrics=outcome.metrics,
         peak=outcome.peak,
         original=original_name,
         reconstruction=decoded_name,
     )
+
+
+def _costed(row: Row, there: Cost, back: Cost) -> Row:
+    """The row with what coding and decoding took."""
+    return replace(
+        row,
+        bytes=there.bytes,
+        bpp=8 * there.bytes / row.points,
+        sections=there.sections,
+        encode_s=round(there.seconds, 4),
+        decode_s=round(back.seconds, 4),
+        encode_mb=round(there.mb, 1),
+        decode_mb=round(back.mb, 1),
+        device=there.device,
+    )
+
+
+def _measure_set(task: Task) -> Row:
+    case = sets.load(task.members)
+    with tempfile.TemporaryDirectory(prefix="pcc-eval-") as name:
+        folder = Path(name)
+        worker.prepare(folder, task.setting.subject, case.shape)
+        there = worker.ask(worker.ENCODE, folder)
+        back = worker.ask(worker.DECODE, folder)
+        decoded = worker.decoded(folder)
+    return replace(_costed(task.row, there, back), metrics=sets.compare(case, decoded))
 
 
 def _pictures(task: Task, case: Case, decoded: Whole, lossless: bool) -> tuple[str, str]:

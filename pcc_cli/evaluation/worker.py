@@ -13,13 +13,14 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import cast
 
 from pcc_cli.errors import PccError
 from pcc_cli.evaluation import exchange, subject
 from pcc_cli.evaluation.exchange import Cost
 from pcc_cli.evaluation.peers import process
 from pcc_cli.evaluation.subject import Subject
-from pcc_cli.geometry import Whole
+from pcc_cli.geometry import Content, Shape
 
 SUBJECT, SHAPE, DECODED, COST, ERROR = (
     "subject.json",
@@ -44,13 +45,13 @@ def ask(do: str, folder: Path) -> Cost:
     return Cost(**exchange.read_json(folder / COST))
 
 
-def prepare(folder: Path, coder: Subject, shape: Whole) -> None:
+def prepare(folder: Path, coder: Subject, shape: Content) -> None:
     """Writes what a worker needs to encode."""
     exchange.write_json(folder / SUBJECT, subject.to_json(coder))
     exchange.write_shape(folder / SHAPE, shape)
 
 
-def decoded(folder: Path) -> Whole:
+def decoded(folder: Path) -> Content:
     """What a worker has decoded."""
     return exchange.read_shape(folder / DECODED)
 
@@ -58,7 +59,7 @@ def decoded(folder: Path) -> Whole:
 def encode(folder: Path) -> Cost:
     """In the fresh process: the shape to a payload."""
     coder = _subject(folder)
-    shape = exchange.read_shape(folder / SHAPE)
+    shape = cast("Shape", exchange.read_shape(folder / SHAPE))  # or a set, for codecs of sets
     with process.measured() as usage:
         began = time.perf_counter()
         payload = coder.encode(shape)

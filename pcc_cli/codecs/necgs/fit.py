@@ -31,8 +31,9 @@ from pcc_cli.errors import InputError
 from pcc_cli.geometry import Array
 from pcc_cli.nn.quantizers import round_through
 
-NEAR, COARSE, SPARSE = 5.0, 1.0, 0.1  # parts of the loss
+NEAR, COARSE, SIMILAR, SPARSE = 5.0, 1.0, 10.0, 0.1  # parts of the loss
 WINDOWS = 2000  # of the structural similarity, in a step of a mesh
+WINDOWS = 500  # of 3^3 nodes, in which structures are compared, of a mesh in a step
 BATCH = 4  # meshes in a step
 PRODUCTS = torch.bfloat16  # twice to five times as fast as float32
 RATE, FEATURE_RATE = 0.02, 0.02
@@ -60,6 +61,7 @@ class Example:
     last: Table
     coarse: list[Tensor]
     values: Tensor
+    windows: Tensor
 
     @classmethod
     def of(cls, field: Field, values: Array, device: torch.device) -> Example:
@@ -69,9 +71,13 @@ class Example:
             count = len(level.nodes)
         last = Table.of(field.band.table, count, device)
         coarse = [torch.from_numpy(values).to(device) for values in field.coarse]
-        return cls(stages, last, coarse, torch.from_numpy(values).to(device))
+        whole = np.flatnonzero((field.band.table < count).all(axis=1))
+        windows = torch.from_numpy(whole if len(whole) else np.arange(count)).to(device)
+        return cls(stages, last, coarse, torch.from_numpy(values).to(device), windows)
 
-    def loss(self, decoder: Decoder, features: Tensor, until: int) -> tuple[Tensor, Tensor]:
+    def loss(
+        self, decoder: Decoder, features: Tensor, until: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
         """The loss, and the mean error of distances near the surface, in steps of the grid.
 
         until : side of the grid where the network ends, coarse or the last one
@@ -87,6 +93,11 @@ class Example:
             x = decoder.stage(x, side, table)
         found = decoder.last(x, self.last)
         loss = loss + OUTPUTS * _weighted(found, self.values)
+        if SIMILAR:
+            rows = torch.randint(len(self.windows), (WINDOWS,), generator=generator)
+            near = self.last.rows[self.windows[rows]].long()  # (WINDOWS, 27)
+            near = near.clamp(max=len(found) - 1)  # where no window is whole
+            loss = loss + SIMILAR * _dissimilar(found[near], self.values[near])
         return loss, _near_surface(found[:, 0], self.values[:, 0])
 
     def work(self, plan: Plan, until: int) -> int:
@@ -271,7 +282,7 @@ class Fit:
         decoder = Decoder(self._plan, weights, PRODUCTS)
         features = _through(chosen, self.feature_code)
         parts = [
-            self._examples[row].loss(decoder, one, until)
+            self._examples[row].loss(decoder, one, until, self._generator)
             for row, one in zip(rows, features, strict=True)
         ]
         loss = torch.stack([part[0] for part in parts]).mean() + SPARSE * features.abs().mean()
@@ -301,6 +312,18 @@ def _weighted(found: Tensor, wanted: Tensor) -> Tensor:
     error = (found - wanted).abs()
     inner = error[(wanted if wanted.dim() == 1 else wanted[:, 0]).abs() < 1]
     return error.mean() + NEAR * inner.sum() / max(inner.numel(), 1)
+
+
+def _dissimilar(found: Tensor, wanted: Tensor) -> Tensor:
+    """1 - structural similarity of distances, and the same of shifts; (w, 27, 4) in windows."""
+    one, other = (found + 1) / 2, (wanted + 1) / 2
+    means = one.mean(1), other.mean(1)
+    spreads = one.var(1, unbiased=False), other.var(1, unbiased=False)
+    both = ((one - means[0][:, None]) * (other - means[1][:, None])).mean(1)
+    alike = (2 * means[0] * means[1] + 0.01**2) * (2 * both + 0.03**2)
+    size = (means[0] ** 2 + means[1] ** 2 + 0.01**2) * (spreads[0] + spreads[1] + 0.03**2)
+    missing = 1 - alike / size
+    return missing[:, 0].mean() + missing[:, 1:].mean()
 
 
 def _near_surface(found: Tensor, wanted: Tensor) -> Tensor:

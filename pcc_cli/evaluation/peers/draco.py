@@ -113,6 +113,8 @@ def _triangles(mesh: Mesh) -> tuple[Array, Array]:
 
 
 def _decimated(points: Array, faces: Array, count: int) -> tuple[Array, Array]:
+    if count >= len(faces):  # so of a mesh beside larger ones in a set
+        return points, faces
     simplifier = extras.load("fast_simplification", "fast-simplification")
     points, faces = simplifier.simplify(points, faces.astype(np.int32), target_count=count)
     return points, faces.astype(np.uint32)

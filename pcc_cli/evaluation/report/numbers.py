@@ -34,6 +34,10 @@ METRICS = (
     Metric("max_error", "Max error", "", None),
     Metric("f_score", "F-score", "", 3),
     Metric("iou", "IoU", "", 4),
+    Metric("set_chamfer", "Chamfer", "", 5),
+    Metric("set_normals", "Normals", "", 3),
+    Metric("f1_005", "F1 0.005", "", 3),
+    Metric("f1_01", "F1 0.01", "", 3),
 )
 CURVES = ("d1_psnr_db", "d2_psnr_db", "y_psnr_db", "psnr_db")  # that are plotted over the rate
 TITLES = {metric.key: metric.title for metric in METRICS}
@@ -46,6 +50,10 @@ MEANING = {
     "max_error": "largest difference of a sample of the volume",
     "f_score": "part of the points that have a near one on the other side, 1 is all",
     "iou": "shared part of the two bodies, 1 is equal",
+    "set_chamfer": "mean distance between the surfaces of a set, half of the longest side being 1",
+    "set_normals": "how well normals of a set agree, 1 is all",
+    "f1_005": "part of the points of a set that have one within 0.005 on the other side",
+    "f1_01": "the same within 0.01",
 }
 NOUNS = {"points": "point", "mesh": "vertex", "volume": "sample"}
 
