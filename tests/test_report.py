@@ -366,7 +366,8 @@ def test_slices_of_a_volume_and_of_its_errors_are_shown(tmp_path: Path) -> None:
     images = [attributes for name, attributes in found.tags if name == "img"]
     assert len(images) == 3 * 4 and all(str(one["src"]).startswith("data:") for one in images)
     assert "slices z = 12 above, y = 10 and x = 16 below" in found.text
-    assert "difference of samples" in found.text and "Bits per sample" in found.text
+    assert "difference of samples" in found.text
+    assert "Bits per sample" in found.text and "Max error" in found.text
     assert "neurcomp.1 makes the smallest lossless files: 25.0 % smaller than sperr." in found.text
     assert not [a for _, a in found.tags if a.get("id") in ("stage", "turn")]
     assert all("camera" not in look for look in found.data["exhibits"])
