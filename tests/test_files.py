@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from pcc_cli import formats
 from pcc_cli.cli import files
 from pcc_cli.cli.files import Pair
 from pcc_cli.errors import InputError, OutputError
@@ -145,3 +146,16 @@ def test_a_link_is_written_through(here: Path) -> None:
         stream.write(b"new")
     assert Path("link.dcz").is_symlink()
     assert Path("b.ply").read_bytes() == b"new"
+
+
+def test_a_folder_stands_for_files_with_two_suffixes_too(tmp_path: Path) -> None:
+    for name in ("brain.nii.gz", "brain.nii", "notes.gz", "brain.nii.gz.dcz"):
+        (tmp_path / name).write_bytes(b"")
+    pairs = files.plan(
+        [str(tmp_path)],
+        None,
+        name=lambda path: Path(path).name + ".dcz",
+        suffixes=formats.FOLDER_SUFFIXES,
+        recursive=False,
+    )
+    assert [Path(pair.source).name for pair in pairs] == ["brain.nii", "brain.nii.gz"]

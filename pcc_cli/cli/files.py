@@ -139,7 +139,10 @@ def _plain(name: str) -> str:
 
 
 def _suffix(name: str) -> str:
-    return PurePosixPath(locations.base_name(name)).suffix.lower()
+    # Imported here: numpy would slow `pcc --help`.
+    from pcc_cli.formats import suffix_of
+
+    return suffix_of(locations.base_name(name))
 
 
 def _find(inputs: list[str], suffixes: Collection[str], recursive: bool) -> list[_Found]:
