@@ -14,7 +14,8 @@ from pcc_cli.codecs.necgs import band as bands
 from pcc_cli.codecs.necgs import contour, field, network, stream
 from pcc_cli.codecs.necgs.codec import MESH, NETWORK, Necgs
 from pcc_cli.codecs.necgs.deform import Deform
-from pcc_cli.codecs.necgs.fit import Example, Fit
+from pcc_cli.codecs.necgs.example import Example
+from pcc_cli.codecs.necgs.fit import Fit
 from pcc_cli.codecs.necgs.network import Plan, Table
 from pcc_cli.codecs.necgs.subject import subjects
 from pcc_cli.errors import FormatError, InputError, PccError, UnsupportedError

@@ -18,7 +18,8 @@ import torch
 from pcc_cli.codecs.base import Payload, Progress, setting, silent
 from pcc_cli.codecs.necgs import restore, stream
 from pcc_cli.codecs.necgs.clock import Clock
-from pcc_cli.codecs.necgs.fit import BATCH, Example, Fit
+from pcc_cli.codecs.necgs.example import Example
+from pcc_cli.codecs.necgs.fit import BATCH, Fit
 from pcc_cli.codecs.necgs.network import TAPS, Plan
 from pcc_cli.codecs.necgs.stream import Network, Place
 from pcc_cli.codecs.necgs.subject import Subject, subjects
@@ -114,7 +115,8 @@ class Necgs:
         """The payload of a mesh that joins the set of `known`, whose network stays as it is."""
         network = stream.unpack_network(known.stream(NETWORK))
         plan = network.plan
-        chosen = subjects(MeshSet({name: mesh}), plan.side)
+        there, _ = stream.unpack_mesh(network, known.stream(MESH))
+        chosen = subjects(MeshSet({name: mesh}), plan.side, there.frame.radius)
         device = choose_device(self.device)
         tensors = self._tensors(chosen, progress)
         weights = _weights(network, device)

@@ -49,12 +49,13 @@ class Subject:
         return float(there + back) / 2 * frame.radius / solids.REACH
 
 
-def subjects(meshes: MeshSet, side: int) -> list[Subject]:
+def subjects(meshes: MeshSet, side: int, usual: float = 0.0) -> list[Subject]:
     """The meshes of a set, on grids of up to `side` nodes.
 
+    usual : half of the longest side in a set that they join
     InputError, with its name, for one that has no surface.
     """
-    radius = _common_radius(meshes)
+    radius = max(_common_radius(meshes), usual)
     return [_subject(name, mesh, side, radius) for name, mesh in meshes.items()]
 
 
