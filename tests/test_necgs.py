@@ -332,6 +332,11 @@ def test_a_size_is_kept():
         assert len(data) <= settings.get("size", toys().raw_bytes / 9)
 
 
+def test_a_size_that_is_too_small_is_refused_at_once():
+    with pytest.raises(InputError, match=r"2 meshes need .* bytes more"):
+        api.compress(toys(), api.Options(settings={**QUICK, "width": None, "size": 1500}))
+
+
 def test_any_damage_is_noticed(packed):
     step = len(packed) // 150
     for place in range(0, len(packed), step):

@@ -8,6 +8,7 @@ streams.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -38,6 +39,7 @@ DEFORM_STEPS = 100  # at effort 5
 FINENESS = 8.0  # steps of a weight in the deviation of its matrix
 BITS = 5.6  # of a number of the network, where a size is asked for
 MESH_BYTES = 480  # of a mesh, likewise
+LEAST_BYTES, LEAST_BITS = 150, 2.0  # where less is asked, nothing would come of it
 SETTLED = 0.7  # part of the fit after which the size is made right
 TOUCH_UP = 0.03  # of the fit, after coarser steps
 PREPARED = 0.1  # of the progress, when tensors are made
@@ -190,6 +192,11 @@ class Necgs:
         if room is None:
             quality = USUAL_QUALITY if self.quality is None else self.quality
             return self._of_width(round(NARROW * (WIDE / NARROW) ** ((quality - 1) / 99)))
+        least = meshes * LEAST_BYTES + self._of_width(LEAST).numbers * LEAST_BITS / 8
+        if room < least:
+            raise InputError(
+                f"necgs: {meshes} meshes need {math.ceil(least - room):,} bytes more than was asked"
+            )
         bits = 8 * (room - meshes * MESH_BYTES)
         widths = range(LEAST, stream.MOST_CHANNELS + 1)
         fitting = [w for w in widths if self._of_width(w).numbers * BITS <= bits]

@@ -17,7 +17,7 @@ from pcc_cli.levelset.solid import Solid
 
 TRUNCATION = 2.0  # steps at which distances are cut off
 SHELL = 0.55  # steps: half of the thickness of a shell
-PROBE = 0.5  # steps from a triangle to where both of its sides are looked at
+PROBE = 1.0  # steps from a triangle to where both of its sides are looked at
 
 
 @dataclass(frozen=True)
