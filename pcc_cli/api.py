@@ -232,7 +232,7 @@ def _compress_set(
 
 
 def _codec_of_set(chosen: str, given: Mapping[str, Any], device: str) -> SetCodec:
-    codecs.check_takes(chosen, sets.KIND)
+    codecs.check_takes(chosen, sets.KIND, given)
     wanted = settings.parsed(codecs.get(chosen), given)
     return cast("SetCodec", codecs.create(chosen, wanted, device))
 

@@ -277,7 +277,7 @@ def test_settings_reach_the_codec(fat):
 
 
 def test_a_codec_for_another_kind_of_shape_is_refused(fat):
-    with pytest.raises(UnsupportedError, match="does not take a file with mesh"):
+    with pytest.raises(UnsupportedError, match="does not take single meshes"):
         api.compress(mesh(), api.Options(codec="fat"))
     with pytest.raises(UnsupportedError, match="unknown codec 'zip'"):
         api.compress(mesh(), api.Options(codec="zip"))

@@ -54,14 +54,14 @@ def test_options_that_are_settings_are_taken_out(words, found, rest):
 
 def test_values_are_of_the_type_of_the_field():
     given = {"n_layers": "3", "weight": "0.5", "wide": "yes", "kind": "b"}
-    assert settings.values(Knobs, "k", settings.parsed(Knobs, given)) == {
+    assert settings.values(Knobs, settings.parsed(Knobs, given)) == {
         "n_layers": 3,
         "weight": 0.5,
         "wide": True,
         "kind": "b",
     }
-    assert settings.values(Knobs, "k", {"weight": 1}) == {"weight": 1.0}
-    assert settings.values(Knobs, "k", {"weight": None}) == {"weight": None}
+    assert settings.values(Knobs, {"weight": 1}) == {"weight": 1.0}
+    assert settings.values(Knobs, {"weight": None}) == {"weight": None}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_values_are_of_the_type_of_the_field():
 )
 def test_other_values_are_refused(name, value):
     with pytest.raises(InputError, match=f"--{name.replace('_', '-')} must be"):
-        settings.values(Knobs, "k", settings.parsed(Knobs, {name: value}))
+        settings.values(Knobs, settings.parsed(Knobs, {name: value}))
 
 
 def test_an_option_that_no_codec_has_is_wrong_usage():

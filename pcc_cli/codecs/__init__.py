@@ -31,6 +31,12 @@ DEFAULTS = {
 # Kind -> id of the lossy codec that is meant when a size or a quality is asked and no codec.
 LOSSY = {"volume": "neurcomp.1"}
 SHAPES = {"points": VoxelCloud, "mesh": Mesh, "volume": Volume, "meshes": MeshSet}
+PLURALS = {
+    "points": "point clouds",
+    "mesh": "single meshes",
+    "volume": "volumes",
+    "meshes": "sets of meshes",
+}
 PIECES = {**SHAPES, "meshes": Mesh}  # what a tile holds
 
 
@@ -77,10 +83,33 @@ def is_ours(name: str) -> bool:
     return name.partition(":")[0] in CODECS
 
 
-def check_takes(codec: str, kind: str) -> None:
-    """UnsupportedError unless the codec with the id `codec` takes files of `kind`."""
+def check_takes(codec: str, kind: str, names: Collection[str] = ()) -> None:
+    """UnsupportedError unless the codec with the id `codec` takes files of `kind`, and settings
+    of these names; it says which codecs do."""
     if SHAPES[kind] not in get(codec).accepts:
-        raise UnsupportedError(f"codec '{codec}' does not take a file with {kind}")
+        raise UnsupportedError(
+            f"codec '{codec}' does not take {PLURALS[kind]}; {_those_with(kind, ())} does"
+        )
+    try:
+        _check_settings(codec, names)
+    except UnsupportedError as error:
+        others = _those_with(kind, names)
+        instead = f"; for {PLURALS[kind]} {others} has it (--codec)" if others else ""
+        raise UnsupportedError(f"{error}{instead}") from None
+
+
+def _those_with(kind: str, names: Collection[str]) -> str:
+    """The codecs of a kind of file that have these settings."""
+    able = [id for id in CODECS if SHAPES[kind] in get(id).accepts]
+    return " or ".join(id for id in able if set(names) <= set(settings.of(get(id))))
+
+
+def _check_settings(codec: str, names: Collection[str]) -> None:
+    known = settings.of(get(codec))
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        have = ", ".join(sorted(set(known) - {"device"})) or "none"
+        raise UnsupportedError(f"codec '{codec}' has no setting {', '.join(unknown)}, only: {have}")
 
 
 def get(codec: str) -> type[Codec]:
@@ -101,7 +130,8 @@ def create(codec: str, config: Mapping[str, Any], device: str = "auto") -> Codec
     UnsupportedError for a setting that the codec does not have, InputError for a wrong value.
     """
     found = get(codec)
-    given = settings.values(found, codec, config)
+    _check_settings(codec, config)
+    given = settings.values(found, config)
     if "device" in settings.of(found):
         given = {"device": device, **given}
     return found(**given)

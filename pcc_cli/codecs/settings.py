@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from pcc_cli.errors import InputError, UnsupportedError
+from pcc_cli.errors import InputError
 
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -78,15 +78,9 @@ def parsed(codec: type, given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def values(codec: type, id: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings `given`, by name, checked; UnsupportedError for one that `codec` lacks."""
+def values(codec: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings `given`, all of them settings of `codec`, checked. Raises InputError."""
     known = of(codec)
-    unknown = [name for name in given if name not in known]
-    if unknown:
-        have = ", ".join(sorted(known)) or "none"
-        raise UnsupportedError(
-            f"codec '{id}' has no setting {', '.join(unknown)}; its settings: {have}"
-        )
     return {name: known[name].value(value) for name, value in given.items()}
 
 

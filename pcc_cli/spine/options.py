@@ -59,7 +59,7 @@ def contenders_for(shape: Whole, options: Options) -> list[Codec]:
     kind = codecs.kind_of(shape)
     usual = codecs.default_for(kind, options.settings)
     chosen = codecs.resolve(options.codec) if options.codec else usual
-    codecs.check_takes(chosen, kind)
+    codecs.check_takes(chosen, kind, options.settings)
     given = settings.parsed(codecs.get(chosen), options.settings)
     first = codecs.create(chosen, given, options.device)
     rival = options.fallback and first.lossless and chosen != FALLBACK
