@@ -126,3 +126,9 @@ def test_a_set_is_evaluated_as_one(toys, tmp_path, monkeypatch):
     assert near.metrics["f1_005"] > max(0.4, ours.metrics["f1_005"])
     assert near.metrics["set_normals"] > ours.metrics["set_normals"]
     assert found["decimation+draco", "600 faces"].bytes < near.bytes
+
+
+def test_a_set_does_not_become_a_folder_that_is_named_like_a_file(toys, tmp_path):
+    target = tmp_path / "toys.obj"
+    assert "needs a folder" in pcc("decompress", toys / "toys.dcz", "-o", target, code=1).stderr
+    assert not target.exists()

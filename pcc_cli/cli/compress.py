@@ -168,7 +168,7 @@ def compress(
         pair, members = files.gathered(
             inputs, output, suffixes=formats.FOLDER_SUFFIXES, recursive=recursive
         )
-        one = SetTask(choices, reading, force, members)
+        one = SetTask(choices, reading, force, members, " ".join(inputs))
         each.run(console, [pair], one, partial(_tell, console), 1, skip_existing)
         return
     pairs = files.plan(

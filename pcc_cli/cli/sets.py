@@ -27,12 +27,14 @@ class SetTask:
     """Compresses many files into one.
 
     members : name in the set -> source
+    named : what was asked for, as files or as folders
     """
 
     choices: Options
     reading: Reading
     force: bool
     members: dict[str, str]
+    named: str
 
     def __call__(self, pair: Pair, progress: Progress) -> each.Record:
         from pcc_cli import api
@@ -44,7 +46,7 @@ class SetTask:
         with files.writing(pair, force=self.force) as stream:
             report = api.compress_to(stream, meshes, self.choices, progress)
         return {
-            "input": pair.source,
+            "input": self.named,
             "output": pair.target,
             "meshes": len(meshes),
             "bytes_in": bytes_in,
@@ -76,9 +78,14 @@ def write_all(
 
     suffix : of the format of all; None: that of each name
     Nothing is written when a file is there and not to be overwritten.
+    InputError when the name of the folder is that of a file.
     """
     from pcc_cli import formats
 
+    if formats.suffix_of(folder) in formats.SUFFIXES:
+        raise InputError(
+            f"{folder}: a set of meshes needs a folder; --only NAME gives one of them as a file"
+        )
     pairs: list[Pair] = []
     contents: list[bytes] = []
     for name, mesh in meshes.items():
