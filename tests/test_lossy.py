@@ -178,7 +178,7 @@ def test_settings_by_name():
     data = pcc_cli.compress(cloud().points, codec="coarse", factor=8)
     assert api.inspect(data)["tiles"][0]["config"] == {"factor": 8}
     assert data == pcc_cli.compress(cloud().points, codec="coarse", factor="8")
-    with pytest.raises(UnsupportedError, match=r"no setting speed; its settings: factor, fast"):
+    with pytest.raises(UnsupportedError, match=r"no setting speed, only: factor, fast"):
         pcc_cli.compress(cloud().points, codec="coarse", speed=8)
     with pytest.raises(InputError, match="--factor must be a whole number, not 'many'"):
         pcc_cli.compress(cloud().points, codec="coarse", factor="many")

@@ -10,14 +10,14 @@ from pcc_cli.codecs.base import Payload
 from pcc_cli.entropy import columns
 from pcc_cli.errors import FormatError
 from pcc_cli.geometry import Array
+from pcc_cli.tree.morton import firsts
 
 _LEVEL = 9  # of zstandard
 
 
 def split(voxels: Array) -> tuple[Array, Array]:
     """Distinct rows (m, 3) of the sorted `voxels` (n, 3), n > 0, and (m,) int64 how often each."""
-    first = np.append(True, (voxels[1:] != voxels[:-1]).any(axis=1))
-    starts = np.flatnonzero(first)
+    starts = np.flatnonzero(firsts(voxels))
     return voxels[starts], np.diff(starts, append=len(voxels))
 
 

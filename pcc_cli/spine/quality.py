@@ -17,7 +17,7 @@ from pcc_cli.metrics import colour
 from pcc_cli.metrics.neighbours import Neighbours
 from pcc_cli.spine.header import Header
 from pcc_cli.spine.tile import Piece
-from pcc_cli.tree.morton import among, distinct
+from pcc_cli.tree.morton import among, distinct, firsts
 
 
 class Quality:
@@ -108,8 +108,7 @@ def _places(piece: Piece, columns: slice | None, scale: float) -> _Places:
     if columns is None:
         return _Places(distinct(voxels), np.empty((0, 3)))
     colours = np.stack(piece.columns[columns], axis=1) * scale
-    first = np.append(True, (voxels[1:] != voxels[:-1]).any(axis=1))
-    starts = np.flatnonzero(first)
+    starts = np.flatnonzero(firsts(voxels))
     if len(starts) == len(voxels):
         return _Places(voxels, colours)
     means = np.add.reduceat(colours, starts) / np.diff(starts, append=len(voxels))[:, None]

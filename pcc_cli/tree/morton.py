@@ -57,9 +57,15 @@ def distinct(voxels: Array) -> Array:
 
     So do the cells `voxels >> k` of sorted voxels, which are sorted themselves.
     """
+    return voxels[firsts(voxels)]
+
+
+def firsts(voxels: Array) -> Array:
+    """(n,) bool, which of `voxels` (n, 3) differ from the one before."""
     first = np.ones(len(voxels), dtype=bool)
-    np.any(voxels[1:] != voxels[:-1], axis=1, out=first[1:])
-    return voxels[first]
+    x, y, z = (voxels[1:] != voxels[:-1]).T  # several times as fast as any(axis=1)
+    first[1:] = x | y | z
+    return first
 
 
 def among(voxels: Array, others: Array) -> Array:
