@@ -14,6 +14,7 @@ that computes it exactly will do:
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -102,14 +103,17 @@ def _is_exact(backend: str, weight: Tensor, device: torch.device) -> bool:
 
 
 def _seconds(backend: str, weight: Tensor, device: torch.device) -> float:
-    """The time of one product of _TRIAL_ROWS rows."""
-    product = make_product(weight.to(device), backend)
+    """The time of one product of _TRIAL_ROWS rows; infinite where there is no such product."""
     x = torch.ones(_TRIAL_ROWS, len(weight), dtype=torch.uint8, device=device)
     times = []
-    for _ in range(3):
-        began = time.perf_counter()
-        product(x).sum().item()  # .item() waits for a GPU
-        times.append(time.perf_counter() - began)
+    try:
+        product = make_product(weight.to(device), backend)
+        for _ in range(3):
+            began = time.perf_counter()
+            product(x).sum().item()  # .item() waits for a GPU
+            times.append(time.perf_counter() - began)
+    except RuntimeError:
+        return math.inf
     return min(times)
 
 
@@ -119,16 +123,13 @@ def choose_backend(layers: dict[str, IntegerLayer], device: torch.device) -> str
     Fastest by trial: without VNNI `_int_mm` is a plain loop, ten times slower than float32.
     """
     widths = sorted({len(layer.weight) for layer in layers.values()})
-    exact = [
-        backend
-        for backend in BACKENDS
-        if all(self_check(backend, width, device) for width in widths)
-        and all(_is_exact(backend, layer.weight.cpu(), device) for layer in layers.values())
-    ]
-    if not exact:
-        raise DeviceError(f"no exact integer product works on {device}; use --device cpu")
     largest = max((layer.weight for layer in layers.values()), key=Tensor.numel)
-    return min(exact, key=lambda backend: _seconds(backend, largest, device))
+    for backend in sorted(BACKENDS, key=lambda backend: _seconds(backend, largest, device)):
+        if all(self_check(backend, width, device) for width in widths) and all(
+            _is_exact(backend, layer.weight.cpu(), device) for layer in layers.values()
+        ):
+            return backend
+    raise DeviceError(f"no exact integer product works on {device}; use --device cpu")
 
 
 @lru_cache(maxsize=1)
