@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from pcc_cli import formats
-from pcc_cli.codecs.necgs import band as bands
 from pcc_cli.codecs.necgs import contour
 from pcc_cli.codecs.necgs.deform import SHIFTS, Deform
-from pcc_cli.codecs.necgs.field import Field, sampled
+from pcc_cli.codecs.necgs.field import sampled
 from pcc_cli.geometry import Array, Mesh
 from pcc_cli.levelset.solid import Frame, Solid, areas
 from pcc_cli.metrics import sets
@@ -35,17 +34,6 @@ def boxed(used: Array) -> Frame:
     return Frame((low + high) / 2, float((high - low).max()) / 2)
 
 
-def inside_beyond(field: Field) -> Array:
-    """(K, K, K) bool, whether nodes that are not in the band are inside."""
-    nodes, inside = bands.all_nodes(bands.FIRST), np.zeros((bands.FIRST,) * 3, bool)
-    coarse = iter(field.coarse)
-    for level in field.band.levels:
-        if level.side >= bands.DENSE:
-            inside.ravel()[nodes] = next(coarse) < 0
-        inside, nodes = inside.repeat(2, 0).repeat(2, 1).repeat(2, 2), level.nodes
-    return inside
-
-
 def main(side: int, names: list[str]) -> None:
     """Prints a line for each way, means over the files."""
     found: dict[str, list[dict[str, float]]] = {way: [] for way in HOW}
@@ -58,7 +46,7 @@ def main(side: int, names: list[str]) -> None:
         original = Surface(solid.vertices, solid.triangles)
         for way, how in HOW.items():
             values = how.fit(solid, field, 0).astype(np.float64)
-            points, triangles = contour.whole(values, field.band.nodes, inside_beyond(field))
+            points, triangles = contour.whole(values, field.band.nodes, field.beyond())
             kept = triangles[areas(points[triangles]) > 0]
             found[way].append(sets.measure([original], [Surface(points, kept, 1)]))
             print(path.name, way, found[way][-1], file=sys.stderr)

@@ -58,17 +58,6 @@ def values_of(measured: field.Field) -> np.ndarray:
     return values
 
 
-def far_of(measured: field.Field) -> np.ndarray:
-    """Whether nodes are inside, where the band does not know."""
-    nodes, inside = bands.all_nodes(bands.FIRST), np.zeros((bands.FIRST,) * 3, bool)
-    coarse = iter(measured.coarse)
-    for level in measured.band.levels:
-        if level.side >= bands.DENSE:
-            inside.ravel()[nodes] = next(coarse) < 0
-        inside, nodes = inside.repeat(2, 0).repeat(2, 1).repeat(2, 2), level.nodes
-    return inside
-
-
 # Marching cubes
 
 
@@ -88,7 +77,7 @@ def test_random_fields_give_closed_surfaces(shift):
 def test_a_ball_is_round_and_turned_outwards_also_where_the_band_ends():
     _, solid = Solid.of(ball())
     measured = field.sampled(solid, 64)
-    points, triangles = contour.whole(values_of(measured), measured.band.nodes, far_of(measured))
+    points, triangles = contour.whole(values_of(measured), measured.band.nodes, measured.beyond())
     assert (edges_of(triangles) == 2).all()
     assert np.abs(np.linalg.norm(points, axis=1) - 0.9).max() < 0.01
     assert trimesh.Trimesh(points, triangles, process=False).volume > 0
@@ -134,7 +123,7 @@ def test_an_open_sheet_becomes_a_shell():
     sheet = contract.mesh([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], (0, 1, 2, 3))
     _, solid = Solid.of(sheet)
     measured = field.sampled(solid, 64)
-    points, triangles = contour.whole(values_of(measured), measured.band.nodes, far_of(measured))
+    points, triangles = contour.whole(values_of(measured), measured.band.nodes, measured.beyond())
     assert (edges_of(triangles) == 2).all()
     assert np.abs(points[:, 2]).max() < 2 / 64
 
@@ -143,7 +132,7 @@ def test_an_open_sheet_becomes_a_shell():
 
 
 def errors(solid: Solid, measured: field.Field, values: np.ndarray) -> float:
-    points, triangles = contour.whole(values, measured.band.nodes, far_of(measured))
+    points, triangles = contour.whole(values, measured.band.nodes, measured.beyond())
     rng = np.random.default_rng(0)
     there = solid.distance(Solid(points, triangles).on_surface(5000, rng)[0]).mean()
     back = Solid(points, triangles).distance(solid.on_surface(5000, rng)[0]).mean()

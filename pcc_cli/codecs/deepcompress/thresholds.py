@@ -18,7 +18,7 @@ from torch import Tensor
 from pcc_cli.entropy.rangecoder import TOTAL, RangeDecoder, RangeEncoder
 from pcc_cli.geometry import Array
 from pcc_cli.tree import neighbours, octree
-from pcc_cli.tree.morton import depth_of, morton_order
+from pcc_cli.tree.morton import depth_of, firsts, morton_order
 from pcc_cli.tree.neighbours import NEIGHBOURS
 
 INDICES, MIDDLE, STEP = 16, 8, 48
@@ -189,8 +189,7 @@ def _table(voxels: Array) -> tuple[Tensor, Tensor]:
     """(row of each of `voxels` in their union, (m, 27) neighbours of the union)."""
     order = morton_order(voxels)
     placed = voxels[order]
-    first = np.ones(len(order), dtype=bool)
-    np.any(placed[1:] != placed[:-1], axis=1, out=first[1:])
+    first = firsts(placed)
     rows = np.empty(len(order), dtype=np.int64)
     rows[order] = np.cumsum(first) - 1
     union = placed[first]

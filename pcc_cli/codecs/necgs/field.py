@@ -33,6 +33,16 @@ class Field:
     coarse: list[Array]
     values: Array
 
+    def beyond(self) -> Array:
+        """(K, K, K) bool, whether nodes that are not in the band are inside."""
+        nodes, inside = bands.all_nodes(bands.FIRST), np.zeros((bands.FIRST,) * 3, bool)
+        coarse = iter(self.coarse)
+        for level in self.band.levels:
+            if level.side >= bands.DENSE:
+                inside.ravel()[nodes] = next(coarse) < 0
+            inside, nodes = inside.repeat(2, 0).repeat(2, 1).repeat(2, 2), level.nodes
+        return inside
+
 
 def sampled(solid: Solid, side: int) -> Field:
     """The field of `solid` on grids up to `side`."""
