@@ -19,65 +19,70 @@ from pcc_cli.geometry import PointCloud
 from pcc_cli.parallel.distributed import ALONE, Workers, join
 from pcc_cli.training.run import Settings
 
-PAIR = """
-import json, os, sys
-from pathlib import Path
+# A process belongs to one group in its life, as under torchrun. What it says is said before it
+# ends, and it ends at once: at the end of an interpreter torch's threads may abort (seen once).
+BEGIN = """
+import faulthandler, json, os, sys
+faulthandler.enable(all_threads=True)
+def say(*values):
+    print(json.dumps(values), flush=True)
+    os._exit(0)
+"""
+
+MEET = """
 import torch
 from torch import nn
 from pcc_cli.parallel.distributed import join
+
+group = join()
+layer = nn.Linear(2, 2)
+with torch.no_grad():
+    layer.weight.fill_(group.rank + 1.0)
+group.share(layer.parameters())
+shared = layer.weight[0, 0].item()
+layer.weight.grad = torch.full((2, 2), 2.0 * group.rank)  # and none for the bias
+if group.is_first:
+    layer.bias.grad = torch.ones(2)
+group.average_gradients(layer.parameters())
+agreed = group.agree(group.rank + 0.1)
+group.leave()
+say(group.rank, group.count, group.is_first, shared,
+    layer.weight.grad.tolist(), layer.bias.grad.tolist(), agreed)
+"""
+
+TRAIN = """
+from pathlib import Path
+import torch
 from pcc_cli.training import loop, run
 
-def workers():
-    group = join()
-    layer = nn.Linear(2, 2)
-    with torch.no_grad():
-        layer.weight.fill_(group.rank + 1.0)
-    group.share(layer.parameters())
-    shared = layer.weight[0, 0].item()
-    layer.weight.grad = torch.full((2, 2), 2.0 * group.rank)  # and none for the bias
-    if group.is_first:
-        layer.bias.grad = torch.ones(2)
-    group.average_gradients(layer.parameters())
-    agreed = group.agree(group.rank + 0.1)
-    group.wait()
-    print(json.dumps([group.rank, group.count, group.is_first, shared,
-                      layer.weight.grad.tolist(), layer.bias.grad.tolist(), agreed]))
-    group.leave()
-
-def train(out, *data):
-    last = []
-    real = loop._step
-    def step(task, *rest):
-        last[:] = [task]
-        return real(task, *rest)
-    loop._step = step
-    settings = run.Settings().updated(json.loads(Path(out, "wanted.json").read_text()), "test")
-    progress = run.start(settings, [Path(path) for path in data], Path(out, "run"), device="cpu")
-    weights = torch.cat([p.detach().flatten() for p in last[0].layers.parameters()])
-    print(json.dumps([progress.step, weights.double().sum().item(), weights[:5].tolist()]))
-
-workers()
-os.environ["MASTER_PORT"] = os.environ["SECOND_PORT"]  # a group that ends may hold its own a while
-train(*sys.argv[1:])
+folder = Path(sys.argv[1])
+last = []
+real = loop._step
+def step(task, *rest):
+    last[:] = [task]
+    return real(task, *rest)
+loop._step = step
+settings = run.Settings().updated(json.loads((folder / "wanted.json").read_text()), "test")
+progress = run.start(settings, [folder / "data"], folder / "run", device="cpu")
+weights = torch.cat([p.detach().flatten() for p in last[0].layers.parameters()])
+say(progress.step, weights.double().sum().item(), weights[:5].tolist())
 """
 
 
-def pair(*arguments: str) -> list:
-    """The two lines that each of two processes of one run prints, by rank."""
-    with socket.socket() as one, socket.socket() as other:
-        for probe in (one, other):
-            probe.bind(("127.0.0.1", 0))
-        ports = [str(probe.getsockname()[1]) for probe in (one, other)]
+def pair(script: str, *arguments: str) -> list:
+    """What each of two processes of one run says, by rank."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": ports[0],
-        "SECOND_PORT": ports[1],
+        "MASTER_PORT": port,
         "WORLD_SIZE": "2",
     }
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", PAIR, *arguments],
+            [sys.executable, "-c", BEGIN + script, *arguments],
             env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -92,7 +97,7 @@ def pair(*arguments: str) -> list:
             process.kill()
     for process, (_, errors) in zip(processes, results, strict=True):
         assert process.returncode == 0, errors
-    return [[json.loads(line) for line in printed.splitlines()[-2:]] for printed, _ in results]
+    return [json.loads(printed.splitlines()[-1]) for printed, _ in results]
 
 
 SECTIONS = {
@@ -103,29 +108,22 @@ SECTIONS = {
 }
 
 
-@pytest.fixture(scope="module")
-def printed(tmp_path_factory):
-    """(the folder of a run by two processes, what each printed)."""
-    folder = tmp_path_factory.mktemp("pair")
-    data = folder / "data"
-    data.mkdir()
-    cloud = PointCloud(trees.surface(4).astype("f4"))
-    (data / "cloud.ply").write_bytes(formats.write(".ply", cloud))
-    (folder / "wanted.json").write_text(json.dumps(SECTIONS))
-    return folder / "run", pair(str(folder), str(data))
-
-
-def test_two_processes_share_average_and_agree(printed):
-    for rank, (found, _) in enumerate(printed[1]):
+def test_two_processes_share_average_and_agree():
+    for rank, found in enumerate(pair(MEET)):
         assert found == [
             rank, 2, rank == 0, 1.0, [[1.0, 1.0], [1.0, 1.0]], [0.5, 0.5], pytest.approx(0.1)
         ]  # fmt: skip
 
 
-def test_two_processes_train_one_network(printed):
+def test_two_processes_train_one_network(tmp_path):
     """Each on its own clouds, by a budget in minutes: every process has its own clock, and still
     all do the same steps at the same rates. One set of files, made once."""
-    folder, ((_, first), (_, second)) = printed
+    (tmp_path / "data").mkdir()
+    cloud = PointCloud(trees.surface(4).astype("f4"))
+    (tmp_path / "data" / "cloud.ply").write_bytes(formats.write(".ply", cloud))
+    (tmp_path / "wanted.json").write_text(json.dumps(SECTIONS))
+    first, second = pair(TRAIN, str(tmp_path))
+    folder = tmp_path / "run"
     assert first == second and first[0] >= 1
     assert sorted(path.name for path in folder.iterdir()) == [
         "checkpoint.safetensors", "log.csv", "model", "settings.json", "train.pack",

@@ -51,8 +51,9 @@ class Workers:
             distributed.barrier()
 
     def leave(self) -> None:
-        """Ends the group."""
+        """Ends the group, once every process has come here: none loses the others at work."""
         if self.count > 1:
+            self.wait()
             distributed.destroy_process_group()
 
 
