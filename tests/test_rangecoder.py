@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from pcc_cli.entropy import rangecoder, reference
-from pcc_cli.entropy.rangecoder import TOTAL, RangeDecoder, RangeEncoder
+from pcc_cli.entropy.rangecoder import TOTAL, Frequencies, RangeDecoder, RangeEncoder
 from pcc_cli.errors import FormatError
 
 Array = np.ndarray[Any, Any]
@@ -371,6 +371,30 @@ def test_rows_that_break_the_contract(backend: str, row: list[int]) -> None:
     with pytest.raises(ValueError, match="frequencies"):
         RangeDecoder(b"").decode(rows)
     assert encoder.finish() == b""
+
+
+def test_rows_that_are_picked(backend: str) -> None:
+    """The bytes of rows picked from checked ones are those of the rows themselves."""
+    rng = np.random.default_rng(5)
+    rows, fresh = random_rows(rng, 6, 9, 2.0), random_rows(rng, 2, 9, 2.0)
+    places = rng.integers(0, 6, 300)
+    picked, plain = RangeEncoder(), RangeEncoder()
+    chosen, now = Frequencies(rows), rows.copy()
+    now[[1, 4]] = fresh
+    symbols = [draw(rng, table[places]) for table in (rows, now)]
+    for k, table in enumerate((rows, now)):
+        if k:
+            chosen.replace(np.array([1, 4]), fresh)
+        picked.encode_of(symbols[k], chosen, places)
+        plain.encode(symbols[k], table[places])
+    data = picked.finish()
+    assert data == plain.finish()
+    decoder, chosen = RangeDecoder(data), Frequencies(rows)
+    np.testing.assert_array_equal(decoder.decode_of(chosen, places), symbols[0])
+    chosen.replace(np.array([1, 4]), fresh)
+    np.testing.assert_array_equal(decoder.decode_of(chosen, places), symbols[1])
+    with pytest.raises(ValueError, match="frequencies"):
+        chosen.replace(np.array([0]), np.full((1, 9), TOTAL))
 
 
 @pytest.mark.parametrize("ones", [-1, 0, 65536, 1 << 40])

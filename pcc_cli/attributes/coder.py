@@ -9,7 +9,8 @@ may lose something are coded by `raht.1`, where that is smaller than `columns.1`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,18 +66,33 @@ def encode(
     near = None if voxels is None or len(voxels) < LEAST else voxels
     # Colours come first: columns that refer to them must see what the decoder sees.
     lossy = {} if near is None or not colours else _encode_colours(values, near, colours)
-    stored = [lossy.get(place) or rows.encode(values, place) for place in range(len(values))]
-    if near is not None:
-        chains = [chain for chain in _chains(values, len(near)) if not lossy.keys() & set(chain)]
-        stages = detail.Stages(near)
-        for places in chains:
-            rivals = _encode_chain([values[place] for place in places], stages)
-            size = sum(len(stored[place][1]) for place in places)
-            if sum(len(data) + _RECORD for _, data in rivals) < size:
-                for place, rival in zip(places, rivals, strict=True):
-                    stored[place] = rival
+
+    def row(place: int) -> tuple[Record, bytes]:
+        return lossy.get(place) or rows.encode(values, place)
+
+    with ThreadPoolExecutor(1) as aside:  # most of it is zstandard, which leaves Python alone
+        rows_coded = aside.map(row, range(len(values)))
+        near_coded = [] if near is None else _by_neighbours(values, near, lossy.keys())
+        stored = list(rows_coded)
+    for places, rivals in near_coded:
+        size = sum(len(stored[place][1]) for place in places)
+        if sum(len(data) + _RECORD for _, data in rivals) < size:
+            for place, rival in zip(places, rivals, strict=True):
+                stored[place] = rival
     entries = [record for record, _ in stored]
     return Encoded(entries, b"".join(data for _, data in stored), values)
+
+
+def _by_neighbours(
+    values: list[Array], voxels: Array, done: Set[int]
+) -> list[tuple[list[int], list[tuple[Record, bytes]]]]:
+    """(places, the columns there by neighbours) of all chains with none of the places `done`."""
+    stages = detail.Stages(voxels)
+    return [
+        (places, _encode_chain([values[place] for place in places], stages))
+        for places in _chains(values, len(voxels))
+        if not done & set(places)
+    ]
 
 
 def _encode_colours(

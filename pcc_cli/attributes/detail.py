@@ -61,15 +61,14 @@ class Stages:
 
 def stages(voxels: Array) -> Iterator[Stage]:
     """All stages of `voxels` (n, 3) in Morton order, n > 0. Row 0 is in none."""
-    cells = cells_of(voxels)
-    codes = spread(cells)
+    codes = spread(cells_of(voxels))
     # The highest bit in which a code differs from the one before says where the point is born.
     born = np.append(LEVELS + 1, (bit_length(codes[1:] ^ codes[:-1]) + 2) // 3)
     for level in range(int(born[1:].max(initial=0)), 0, -1):
         if (born == level).any():
             shown = np.flatnonzero(born >= level)
-            keys, coordinates = codes[shown] >> 3 * (level - 1), cells[shown] >> level - 1
-            yield from _Level(keys, coordinates, shown, born[shown] > level).stages()
+            keys = codes[shown] >> 3 * (level - 1)
+            yield from _Level(keys, shown, born[shown] > level).stages()
     again = np.flatnonzero(born == 0)
     if len(again):
         first = np.maximum.accumulate(np.where(born > 0, np.arange(len(born)), 0))[again]
@@ -81,16 +80,16 @@ class _Level:
     """The cells of one level with their points.
 
     keys : (m,) int64, rising, Morton codes of the cells
-    cells : (m, 3) int64, their coordinates
     rows : (m,) rows of their points
     old : (m,) bool, whether the point was born before; the first child of each parent is
     """
 
-    def __init__(self, keys: Array, cells: Array, rows: Array, old: Array) -> None:
-        self._keys, self._cells, self._old = keys, cells, old
+    def __init__(self, keys: Array, rows: Array, old: Array) -> None:
+        self._keys, self._old = keys, old
         self._rows = rows.astype(np.int32)
         firsts = np.flatnonzero(old)
         self._parents = keys[firsts] >> 3
+        self._first_octants = np.append(keys[firsts] & 7, 0)
         self._parent_of = np.cumsum(old) - 1
         occupied = np.bitwise_or.reduceat(1 << (keys & 7), firsts)
         # The last entry stands for parents that are not there.
@@ -122,17 +121,17 @@ class _Level:
         # Coded are the children before this one, and the first of each parent.
         coded = occupied & (((1 << octant) - 1) | (occupied & -occupied))
         known = coded[cousins.who] >> cousins.child[:, None] & 1
-        points, places = np.nonzero(known.T)
+        points, places = np.divmod(np.flatnonzero(known.T), len(cousins.who))
         who = cousins.who[places]
         ranks = RANK[occupied[who, points] * 8 + cousins.child[places]]
         near, places = (
             self._rows[self._firsts[around[who, points]] + ranks],
             places.astype(np.uint8),
         )
-        counts = np.bincount(points, minlength=len(mine))
+        counts = known.sum(axis=0)  # np.bincount would keep other threads from Python
         few = np.flatnonzero(counts < FEW)
         if len(few):
-            which, far, far_places = self._further(mine[few], parents[few])
+            which, far, far_places = self._further(octant, parents[few])
             points = np.concatenate([points, few[which]])
             order = np.argsort(points, kind="stable")
             near = np.concatenate([near, far])[order]
@@ -140,17 +139,28 @@ class _Level:
             counts += np.bincount(few[which], minlength=len(mine))
         return counts, near, places
 
-    def _further(self, mine: Array, parents: Array) -> tuple[Array, Array, Array]:
-        """For the points `mine`: which of them, and rows and places, of the first points in the
-        cells around their parents that are not in the cells around them."""
+    def _further(self, octant: int, parents: Array) -> tuple[Array, Array, Array]:
+        """For children of `parents`, all with that octant: which of them, and rows and places, of
+        the first points in the cells around their parents that are not in the cells around them."""
         beside = self._around[:, parents].T
-        which, parent = np.nonzero(beside < len(self._parents))
-        cells = self._firsts[beside[which, parent]]
-        steps = self._cells[cells] - self._cells[mine[which]]
-        squares = np.einsum("ij,ij->i", steps, steps)
+        points, around = np.divmod(np.flatnonzero(beside < len(self._parents)), len(beside.T))
+        cells = beside[points, around]
+        squares = _SQUARES[octant, around * 8 + self._first_octants[cells]]
         far = squares > NEAR
         places = (FAR + squares[far]).astype(np.uint8)
-        return which[far], self._rows[cells[far]], places
+        return points[far], self._rows[self._firsts[cells[far]]], places
+
+
+def _squares() -> Array:
+    """(8, 27 * 8) squared distance of a child with an octant from one, with another octant, of one
+    of the 27 cells around its parent."""
+    octants = np.arange(8)[:, None] >> np.array([2, 1, 0]) & 1
+    parents = np.stack(np.meshgrid(*[np.arange(-1, 2)] * 3, indexing="ij"), axis=-1).reshape(27, 3)
+    others = (2 * parents[:, None] + octants).reshape(27 * 8, 3)
+    return ((others - octants[:, None]) ** 2).sum(axis=2)
+
+
+_SQUARES = _squares()
 
 
 class _Cousins(NamedTuple):

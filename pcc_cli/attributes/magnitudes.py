@@ -87,11 +87,11 @@ class MagnitudeWriter(_Model):
         bins = self._bins(inputs)
         magnitudes = self._chosen(bins, np.abs(wanted))
         symbols = np.minimum(magnitudes, LIMIT)
-        self.stream.encode(symbols, self._tables.frequencies, bins)
+        self.stream.encode_of(symbols, self._tables.frequencies, bins)
         beyond = magnitudes[magnitudes >= LIMIT] - (LIMIT - 1)
         sizes = _bits(beyond) - 1
         alone = np.zeros_like(sizes)
-        self.stream.encode(sizes, self._excess.frequencies, alone)
+        self.stream.encode_of(sizes, self._excess.frequencies, alone)
         self._excess.learn(alone, sizes)
         self.plain.put(beyond, sizes)
         negative = wanted[magnitudes > 0] < 0
@@ -101,7 +101,7 @@ class MagnitudeWriter(_Model):
 
     def _chosen(self, bins: Array, wanted: Array) -> Array:
         """The magnitude next to each one `wanted`, or one nearer to 0 that saves enough bits."""
-        bits = -np.log2(self._tables.frequencies / TOTAL)
+        bits = -np.log2(self._tables.frequencies.rows / TOTAL)
         nearest = np.minimum(np.floor(wanted + 0.5), 1 << EXCESS_BITS).astype(np.int64)
         rivals = [nearest, np.maximum(nearest - 1, 0), np.zeros_like(nearest)]
         costs = []
@@ -122,10 +122,10 @@ class MagnitudeReader(_Model):
     def exchange(self, inputs: Array) -> Array:
         """(n,) int64 coefficients, in steps; inputs : (i, n)"""
         bins = self._bins(inputs)
-        magnitudes = self.stream.decode(self._tables.frequencies, bins).astype(np.int64)
+        magnitudes = self.stream.decode_of(self._tables.frequencies, bins).astype(np.int64)
         beyond = np.flatnonzero(magnitudes == LIMIT)
         alone = np.zeros_like(beyond)
-        sizes = self.stream.decode(self._excess.frequencies, alone).astype(np.int64)
+        sizes = self.stream.decode_of(self._excess.frequencies, alone).astype(np.int64)
         self._excess.learn(alone, sizes)
         magnitudes[beyond] = LIMIT - 1 + (self.plain.take(sizes) | 1 << sizes)
         some = np.flatnonzero(magnitudes)

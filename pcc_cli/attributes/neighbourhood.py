@@ -11,6 +11,7 @@ neighbours are sums over the rows of a matrix in which hardly a place is empty.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -57,13 +58,11 @@ class Channel:
     """One column of n points: what is known of it, filled in as points are coded.
 
     values : (n,) in units of 1/16
-    means, spreads : (n,) of the neighbours, when the point was coded
     errors : (n,) absolute errors of the guesses
     """
 
     def __init__(self, count: int) -> None:
         self.values, self.errors = (np.zeros(count, dtype=np.int32) for _ in range(2))
-        self.means, self.spreads = np.zeros(count), np.zeros(count)
 
     def keep(self, rows: Array, values: Array, errors: Array) -> None:
         """Takes in `values` and `errors` (m,) of the points `rows`."""
@@ -77,58 +76,79 @@ def _wide_enough(kept: Array, fresh: Array, limit: int) -> Array:
     return kept if fresh.max() < limit else kept.astype(np.float64, copy=False)
 
 
+class Seen(NamedTuple):
+    """What m points see of a column in their neighbours, at most k each.
+
+    mean, spread : (m,) of the neighbours, and of how far they lie from it
+    own : (k, m) how far each lies from it
+    across : (m,) means of `own` over neighbours across a face, and over those across an edge
+    """
+
+    mean: Array
+    spread: Array
+    own: Array
+    across: list[Array]
+
+
 class Group:
     """m points of a block and their neighbours, at most k each, as all columns see them.
 
-    places, rows : (m,) of the points in the block and in the cloud
+    rows : (m,) of the points in the cloud
     near : (k, m) rows of the neighbours
     weights : (k, m), 0 where a point has no more neighbours
-    across : which neighbours lie across a face, and which across an edge, (k, m) 0 or 1, with the
-        number of them, at least 1, (m,)
-    own : (k, m) for each column seen so far, how far the neighbours lie from their mean
+    seen : of each column so far
     """
 
-    def __init__(self, stage: Stage, rows: Array, places: Array, counts: Array) -> None:
+    def __init__(self, stage: Stage, rows: Array, counts: Array) -> None:
         """rows : (m,) of the points in the stage; counts : (m,) of their neighbours"""
-        self.places, self.rows = places, stage.rows[rows]
+        self.rows = stage.rows[rows]
         steps = np.arange(counts.max())[:, None]
         there = steps < counts
         entries = stage.starts[rows] + np.where(there, steps, 0)
         self.near = stage.near[entries].astype(np.int64)
-        self._places = np.where(there, stage.places[entries], _NOWHERE)
-        self.weights = _WEIGHTS[self._places]
+        places = np.where(there, stage.places[entries], _NOWHERE)
+        self.weights = _WEIGHTS[places]
         self._total = self.weights.sum(axis=0)
-        across = [(self.weights == w).astype(np.int32) for w in (WEIGHTS, WEIGHTS // 2)]
-        self.across = [(mask, np.maximum(mask.sum(axis=0), 1)) for mask in across]
-        self.own: list[Array] = []
+        masks = [(self.weights == w).astype(np.int32) for w in (WEIGHTS, WEIGHTS // 2)]
+        self._masks = [(mask, np.maximum(mask.sum(axis=0), 1)) for mask in masks]
+        self._across = np.flatnonzero(masks[0])
+        self._slots = _SLOTS[places.ravel()[self._across]] * len(rows) + self._across % len(rows)
+        self.seen: list[Seen] = []
 
     def mean(self, values: Array) -> Array:
         """(m,) means of `values` (k, m)."""
         return _mean(self.weights, values, self._total)
 
+    def look(self, channel: Channel) -> None:
+        """Takes in one more column."""
+        values = channel.values.take(self.near, mode="wrap")  # the fastest mode
+        mean = self.mean(values)
+        own = values - mean.astype(values.dtype)
+        across = [_mean(mask, own, number) for mask, number in self._masks]
+        self.seen.append(Seen(mean, self.mean(np.abs(own)), own, across))
+
     def faces(self, values: Array) -> Array:
         """(6, m) of `values` (k, m), those across the faces; 0 where there is none."""
         slots = np.zeros((FACES, len(self.rows)))
-        slot = _SLOTS[self._places]
-        found = np.nonzero(slot >= 0)
-        slots[slot[found], found[1]] = values[found]
+        slots.ravel()[self._slots] = values.ravel()[self._across]
         return slots
 
 
 class Block:
     """Points of a stage that are coded side by side.
 
-    rows : (m,) of the points, rising
+    rows : (m,) of the points in the cloud, rising
+    order : (m,) where in `rows` the points of the groups are, of one group after the other
     groups : the same points, in groups
     """
 
     def __init__(self, stage: Stage, begin: int, end: int) -> None:
         self.rows = stage.rows[begin:end]
         counts = np.diff(stage.starts[begin : end + 1])
-        order = np.argsort(counts.astype(np.uint8), kind="stable")
-        cuts = range(_GROUP, len(order), _GROUP)
+        self.order = np.argsort(counts.astype(np.uint8), kind="stable")
+        cuts = range(_GROUP, len(counts), _GROUP)
         self.groups = [
-            Group(stage, begin + places, places, counts[places]) for places in np.split(order, cuts)
+            Group(stage, begin + places, counts[places]) for places in np.split(self.order, cuts)
         ]
 
 
@@ -145,7 +165,7 @@ def blocks(stages: Iterable[Stage]) -> Iterator[Block]:
 
 
 class View:
-    """What one column shows of a block before it is coded there.
+    """What one column shows of a block before it is coded there, points in the block's `order`.
 
     guides : columns that are known of these points, too, and resemble the one to come
 
@@ -160,43 +180,44 @@ class View:
         points = len(block.rows)
         self.mean, self.scale = np.empty(points), np.empty(points)
         self.guess = np.empty((inputs_of_guess(len(guides)), points))
-        self.scatter = np.zeros((inputs_of_error(len(guides)), points))
+        scatter = np.zeros((inputs_of_error(len(guides)), points))
+        begin = 0
         for group in block.groups:
-            self._look(group, channel, guides)
-        self.scatter = logarithm(self.scatter + LOG_OFFSET)
+            here = slice(begin, begin + len(group.rows))
+            self.mean[here], self.scale[here], *seen = _look(group, channel, guides)
+            for rows, found in zip((self.guess, scatter), seen, strict=True):
+                for row, values in enumerate(found):
+                    rows[row, here] = values
+            begin = here.stop
+        self.scatter = logarithm(scatter + LOG_OFFSET)
         self.scatter[-1] = OCTAVE
 
-    def _look(self, group: Group, channel: Channel, guides: Sequence[Channel]) -> None:
-        """Fills in what a group of points sees."""
-        rows = group.rows
-        values = channel.values[group.near]
-        mean = group.mean(values)
-        group.own.append(values - mean.astype(values.dtype))
-        own = group.own[-1 - len(guides) :]
-        spread = group.mean(np.abs(own[-1]))
-        channel.means[rows], channel.spreads[rows] = mean, spread
-        here = [guide.values[rows] - guide.means[rows] for guide in guides]
-        spreads = [spread, *(guide.spreads[rows] for guide in guides)]
-        scale = ONE + np.floor(sum(spreads) / len(spreads))
-        steps = _steps(own, here, scale)
-        scatter, means = [spread], []
-        for kernel in _KERNELS:
-            weights = group.weights * kernel[steps]
-            total = weights.sum(axis=0)
-            means.append([_mean(weights, x, total) for x in own])
-            rest = np.abs(own[-1] - means[-1][-1].astype(values.dtype))
-            scatter.append(_mean(weights, rest, total))
-        for mask, number in group.across:
-            means.append([_mean(mask, x, number) for x in own])
-        missed = group.mean(channel.errors[group.near])
-        guess = []
-        for *others, mine in means:
-            guess += [mine, *(h - other for h, other in zip(here, others, strict=True))]
-        guess += here if guides else list(group.faces(own[-1]))
-        scatter += [missed, *(guide.errors[rows] for guide in guides)]
-        self.mean[group.places], self.scale[group.places] = mean, scale
-        for row, found in zip([*self.guess, *self.scatter], [*guess, *scatter], strict=False):
-            row[group.places] = found
+
+def _look(
+    group: Group, channel: Channel, guides: Sequence[Channel]
+) -> tuple[Array, Array, list[Array], list[Array]]:
+    """Mean, scale, and rows of guess and scatter of a `View`, of the points of a group."""
+    group.look(channel)
+    *others, mine = group.seen[-1 - len(guides) :]
+    here = [g.values[group.rows] - seen.mean for g, seen in zip(guides, others, strict=True)]
+    scale = ONE + np.floor(sum(seen.spread for seen in (*others, mine)) / (1 + len(guides)))
+    own = [seen.own for seen in (*others, mine)]
+    steps = _steps(own, here, scale)
+    means, scatter = [], [mine.spread]
+    for kernel in _KERNELS:
+        weights = group.weights * kernel.take(steps, mode="clip")
+        total = np.einsum("km->m", weights)
+        means.append([_mean(weights, x, total) for x in own])
+        rest = np.abs(mine.own - means[-1][-1].astype(mine.own.dtype))
+        scatter.append(_mean(weights, rest, total))
+    means += map(list, zip(*(seen.across for seen in (*others, mine)), strict=True))
+    guess = []
+    for *theirs, ours in means:
+        guess += [ours, *(h - other for h, other in zip(here, theirs, strict=True))]
+    guess += here if guides else list(group.faces(mine.own))
+    missed = group.mean(channel.errors.take(group.near, mode="wrap"))
+    scatter += [missed, *(guide.errors[group.rows] for guide in guides)]
+    return mine.mean, scale, guess, scatter
 
 
 def inputs_of_guess(guides: int) -> int:
@@ -212,7 +233,7 @@ def inputs_of_error(guides: int) -> int:
 
 def _steps(own: Sequence[Array], here: Sequence[Array], scale: Array) -> Array:
     """(k, m) int64, how far neighbours are from the point as its guides tell, else from the mean,
-    in eighths of the local scale."""
+    in eighths of the local scale; from _STEPS - 1 on, all is far."""
     if here:
         apart = sum(np.abs(x - h.astype(x.dtype)) for x, h in zip(own, here, strict=False))
     else:
@@ -220,7 +241,9 @@ def _steps(own: Sequence[Array], here: Sequence[Array], scale: Array) -> Array:
     # Numbers of 24 bits are exact in float32, and so is a quotient of them that is rounded down.
     kind = np.float32 if apart.dtype == np.int32 else np.float64
     unit = (scale * max(len(here), 1)).astype(kind)
-    return np.minimum(apart.astype(kind) * 8 / unit, _STEPS - 1).astype(np.int64)
+    steps = apart.astype(kind) * 8 / unit
+    # By way of int32: numpy does each of the two steps many at a time, and both at once one by one.
+    return steps.astype(np.int32).astype(np.int64)
 
 
 def _mean(weights: Array, values: Array, total: Array) -> Array:

@@ -5,6 +5,9 @@
 A block is coded with what was learned before it and learned from afterwards, so all work is on
 whole arrays and the decoder can do the same. Encoder and decoder share one walk; they differ in
 who exchanges guesses for values.
+
+One thread makes blocks ahead while another codes them. More, such as one that learns beside, would
+wait for each other's Python more than they save.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ from pcc_cli.geometry import Array
 
 VALUE_BITS = 20  # of the largest value
 GUIDES = 2  # columns that one may follow
-_AHEAD = 16  # blocks
+_AHEAD = 64  # blocks
 _GUESS_TRUST = 1 << 22
 _ERROR_TRUST = 1 << 16
 _NORMAL = 256  # differences are learned in units of 1/256 of the local scale
@@ -118,11 +121,11 @@ class _Writer(_Tables):
         outside = np.where(steps > 0, _ABOVE, _BELOW)
         symbols = np.where(excess > 0, outside, steps + LIMIT)
         contexts = self.contexts(guesses, bins, low)
-        self.stream.encode(symbols, self.buckets.frequencies, contexts)
+        self.stream.encode_of(symbols, self.buckets.frequencies, contexts)
         self.buckets.learn(contexts, symbols)
         sizes = np.frexp(excess[beyond].astype(np.float64))[1].astype(np.int64) - 1
         alone = np.zeros_like(sizes)
-        self.stream.encode(sizes, self.excess.frequencies, alone)
+        self.stream.encode_of(sizes, self.excess.frequencies, alone)
         self.excess.learn(alone, sizes)
         self.plain.put(values, low)
         self.plain.put(excess[beyond], sizes)
@@ -141,11 +144,11 @@ class _Reader(_Tables):
     def exchange(self, rows: Array, guesses: Array, bins: Array) -> Array:
         low = residuals.low_bits(bins)
         contexts = self.contexts(guesses, bins, low)
-        symbols = self.stream.decode(self.buckets.frequencies, contexts).astype(np.int64)
+        symbols = self.stream.decode_of(self.buckets.frequencies, contexts).astype(np.int64)
         self.buckets.learn(contexts, symbols)
         beyond = np.flatnonzero(symbols > 2 * LIMIT)
         alone = np.zeros_like(beyond)
-        sizes = self.stream.decode(self.excess.frequencies, alone).astype(np.int64)
+        sizes = self.stream.decode_of(self.excess.frequencies, alone).astype(np.int64)
         self.excess.learn(alone, sizes)
         rest = self.plain.take(low)
         excess = LIMIT + (self.plain.take(sizes) | 1 << sizes)
@@ -162,10 +165,7 @@ class _Reader(_Tables):
 def _walk_all(
     sides: Sequence[_Side], tops: Sequence[int], stages: Iterable[Stage], count: int
 ) -> list[Channel]:
-    """Codes the columns, block by block, while another thread makes the blocks.
-
-    More threads would wait for each other's Python more than they save.
-    """
+    """Codes the columns, block by block."""
     channels = [Channel(count) for _ in sides]
     walks = [
         _Walk(side, tops[k], channels[k], channels[max(0, k - GUIDES) : k])
@@ -194,12 +194,18 @@ class _Walk:
     def code(self, block: Block) -> None:
         seen = View(block, self._channel, self._guides)
         step = self._guess.guess(seen.guess)
-        limited = np.clip(seen.mean + step, 0, self._top * ONE + ONE - 1)
+        limited = np.clip(seen.mean + step, 0, self._top * ONE + ONE - 1).astype(np.int64)
         bins = residuals.bins_of(self._error.guess(seen.scatter))
-        values = self._side.exchange(block.rows, limited.astype(np.int64), bins) * float(ONE)
+        values = self._exchanged(block, limited, bins) * float(ONE)
         actual = values - seen.mean
         missed = np.abs(actual - step)
-        self._channel.keep(block.rows, values, missed)
+        self._channel.keep(block.rows[block.order], values, missed)
         inputs, target = seen.guess * _NORMAL / seen.scale, actual * _NORMAL / seen.scale
         self._guess.learn(np.floor(inputs), np.floor(target))
         self._error.learn(seen.scatter, residuals.logarithm(missed + LOG_OFFSET))
+
+    def _exchanged(self, block: Block, guesses: Array, bins: Array) -> Array:
+        """The values in the order of the block's groups; the stream has them in that of rows."""
+        rising = np.empty((2, len(guesses)), dtype=np.int64)
+        rising[:, block.order] = guesses, bins
+        return self._side.exchange(block.rows, *rising)[block.order]

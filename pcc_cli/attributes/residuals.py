@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from pcc_cli.entropy.logistic import LOGIT_UNIT, TOTAL, squash
+from pcc_cli.entropy.rangecoder import Frequencies
 from pcc_cli.geometry import Array
 
 FRACTION_BITS = 4  # of guesses and errors, behind the point
@@ -29,21 +30,24 @@ _MANTISSAS = (16, 19, 23, 27)  # 16 * 2 ** (i / 4), rounded
 _PRIOR = 128  # symbols that the first frequencies count for
 _UNIT = 32  # of a count
 _COUNT_LIMIT = 8192 * _UNIT
-_LOG_STEPS = 32
+_LOG_BITS = 5
+_LOG_STEPS = 1 << _LOG_BITS
 
 
 @lru_cache(maxsize=1)
 def _log_table() -> Array:
-    """(32,) 16 log2((i + 32.5) / 32), rounded down, in integer arithmetic."""
+    """(64 * _LOG_STEPS,) logarithms of 2**e (1 + i / 32), e from 0, i from 0 to 31; 16 times what
+    (i + 32.5) / 32 has, rounded down, in integer arithmetic."""
     powers = [(2 * i + 65) ** OCTAVE for i in range(_LOG_STEPS)]
-    return np.array([(power >> 6 * OCTAVE).bit_length() - 1 for power in powers], np.float64)
+    parts = [(power >> 6 * OCTAVE).bit_length() - 1 for power in powers]
+    return np.add.outer(OCTAVE * np.arange(64.0), parts).ravel()
 
 
 def logarithm(values: Array) -> Array:
-    """(n,) float64, about 16 log2 of `values` (n,), whole numbers of at least 1."""
-    mantissas, exponents = np.frexp(values)
-    steps = (mantissas * (2 * _LOG_STEPS)).astype(np.int64) - _LOG_STEPS
-    logs: Array = _log_table()[steps] + OCTAVE * (exponents - 1.0)
+    """(...) float64, about 16 log2 of `values`, float64 whole numbers of at least 1."""
+    # Exponent and the five highest bits of the mantissa, as IEEE 754 has them side by side.
+    steps = (values.view(np.int64) >> 52 - _LOG_BITS) - (1023 << _LOG_BITS)
+    logs: Array = _log_table()[steps]
     return logs
 
 
@@ -84,21 +88,23 @@ class Tables:
     """Counts of symbols in each context, and the frequencies that follow from them.
 
     first : (r, k) int64, the frequencies to begin with
-    frequencies : (r, k) int64, as they are now
+    frequencies : as they are now
     """
 
     def __init__(self, first: Array) -> None:
         self._counts = first * (_PRIOR * _UNIT) // TOTAL
-        self.frequencies = normal(self._counts)
+        self.frequencies = Frequencies(normal(self._counts))
 
     def learn(self, rows: Array, symbols: Array) -> None:
         """Takes in `symbols` (n,), each in its context."""
-        size = self._counts.shape[1]
-        seen = np.bincount(rows * size + symbols, minlength=self._counts.size)
-        seen = seen.reshape(self._counts.shape)
-        touched = np.flatnonzero(seen.any(axis=1))
-        counts = self._counts[touched] + seen[touched] * _UNIT
+        contexts, size = self._counts.shape
+        seen = np.zeros(contexts, dtype=bool)
+        seen[rows] = True
+        touched = np.flatnonzero(seen)
+        cells = (np.cumsum(seen) - 1)[rows] * size + symbols
+        fresh = np.bincount(cells, minlength=len(touched) * size).reshape(-1, size)
+        counts = self._counts[touched] + fresh * _UNIT
         full = counts.sum(axis=1) > _COUNT_LIMIT
         counts[full] -= counts[full] >> 1
         self._counts[touched] = counts
-        self.frequencies[touched] = normal(counts)
+        self.frequencies.replace(touched, normal(counts))

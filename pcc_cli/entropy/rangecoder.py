@@ -36,16 +36,37 @@ else:
     _MODEL = constriction.stream.model.Categorical(perfect=False)
 
 
+class Frequencies:
+    """Rows of frequencies, checked once, from which every symbol takes one.
+
+    rows : (r, k) float64, as the coders take them
+    """
+
+    def __init__(self, frequencies: Array) -> None:
+        self.rows = _table(frequencies)
+
+    def replace(self, places: Array, frequencies: Array) -> None:
+        """Puts `frequencies` (m, k) in place of the rows `places` (m,)."""
+        self.rows[places] = _table(frequencies)
+
+    def of(self, places: Array) -> Array:
+        """(n, k), the rows `places` (n,)."""
+        return self.rows.take(places, axis=0)
+
+
 class RangeEncoder:
     """One stream of symbols, coded block after block, each block with tables of its own."""
 
     def __init__(self) -> None:
         self._coder = coders.RangeEncoder()
 
-    def encode(self, symbols: Array, frequencies: Array, rows: Array | None = None) -> None:
-        """Append `symbols` (n,), integers below k, coded with `frequencies` (n, k); or (m, k), of
-        which `rows` (n,) says whose row is which."""
-        self._append(symbols, _table(frequencies, rows))
+    def encode(self, symbols: Array, frequencies: Array) -> None:
+        """Append `symbols` (n,), integers below k, coded with `frequencies` (n, k)."""
+        self._append(symbols, _table(frequencies))
+
+    def encode_of(self, symbols: Array, frequencies: Frequencies, rows: Array) -> None:
+        """Append `symbols` (n,), integers below k, each coded with the row of `rows` (n,)."""
+        self._append(symbols, frequencies.of(rows))
 
     def encode_binary(self, bits: Array, ones: Array) -> None:
         """Append `bits` (n,), 0 or 1; `ones` (n,) is 2**16 times the probability of each 1."""
@@ -84,9 +105,13 @@ class RangeDecoder:
         self._has_data = bool(data)
         self._has_symbols = False
 
-    def decode(self, frequencies: Array, rows: Array | None = None) -> Array:
-        """(n,) int32, the next symbols, coded with `frequencies` (n, k), or `rows` (n,) of them."""
-        return self._next(_table(frequencies, rows))
+    def decode(self, frequencies: Array) -> Array:
+        """(n,) int32, the next symbols, coded with `frequencies` (n, k)."""
+        return self._next(_table(frequencies))
+
+    def decode_of(self, frequencies: Frequencies, rows: Array) -> Array:
+        """(n,) int32, the next symbols, each coded with the row of `rows` (n,)."""
+        return self._next(frequencies.of(rows))
 
     def decode_binary(self, ones: Array) -> Array:
         """(n,) int32, the next bits; `ones` (n,) is 2**16 times the probability of each 1."""
@@ -108,8 +133,8 @@ class RangeDecoder:
         return symbols
 
 
-def _table(frequencies: Array, which: Array | None) -> Array:
-    """`frequencies`, checked, those rows or all, as the float64 table (n, k) that the coders take.
+def _table(frequencies: Array) -> Array:
+    """`frequencies`, checked, as the float64 table (n, k) that the coders take.
 
     A smallest entry of 1 and the sum bound every entry from above as well.
     """
@@ -120,8 +145,7 @@ def _table(frequencies: Array, which: Array | None) -> Array:
     if rows and (counts.min() < 1 or np.any(np.einsum("ij->i", counts) != TOTAL)):
         raise ValueError(f"frequencies must be at least 1 and each row must sum to {TOTAL}")
     # C order matters: constriction reads a Fortran-ordered table as if it were not.
-    table = counts.astype(np.float64, "C")
-    return table if which is None else table[which]
+    return counts.astype(np.float64, "C")
 
 
 def _binary_table(ones: Array) -> Array:
