@@ -65,6 +65,8 @@ TITLES = (
     "Lossy geometry",
     "BD-rates",
     "Whole clouds, with attributes",
+    "LAS files, with every field",
+    "Lossy colours",
     "Time and memory, lossless geometry",
     "Meshes",
     "Volumes",
@@ -78,6 +80,7 @@ def tables(rows: list[Row]) -> Iterator[str]:
     fields = [row for row in rows if row.kind == "volume"]
     clouds = [row for row in rows if row.kind == "points"]
     geometry = [row for row in clouds if WITH_ATTRIBUTES not in row.config]
+    attributed = [row for row in clouds if WITH_ATTRIBUTES in row.config]
     facts = machine()
     versions = dict.fromkeys(f"{row.codec}: {row.version}" for row in rows)
     yield f"\nMeasured on {facts['Processor']}, {facts['System']}, Python {facts['Python']}, "
@@ -87,7 +90,9 @@ def tables(rows: list[Row]) -> Iterator[str]:
         lossless(geometry),
         lossy(geometry),
         bd(geometry),
-        whole(clouds),
+        whole(attributed),
+        las(attributed),
+        lossy_colours(attributed),
         times(geometry),
         meshes([row for row in rows if row.kind == "mesh"]),
         volumes(fields),
@@ -220,22 +225,79 @@ def bd(rows: list[Row]) -> Iterator[str]:
 
 
 def whole(rows: list[Row]) -> Iterator[str]:
-    """Files with everything in them."""
+    """Files with everything in them, but those of LAS."""
+    names = ("gpcc", "zstd")
+
+    def lines() -> Iterator[list[str]]:
+        for about, group in cases(rows):
+            pcc = smallest(group)
+            others = [smallest(group, name) for name in names]
+            if pcc is None or smallest(group, "laz"):
+                continue
+            yield [
+                f"`{Path(about.file).stem}`",
+                f"{about.points:,}",
+                f"{pcc.bytes:,}",
+                *(f"{other.bytes:,}" if other else "" for other in others),
+                *(percent(pcc, other) for other in others),
+                ", ".join(f"{name} {size:,}" for name, size in pcc.sections.items()),
+            ]
+
     yield from table(
-        "file | points | codec | bytes | bpp | sections",
+        "file | points | pcc, bytes | G-PCC, bytes | Zstandard, bytes | pcc to G-PCC "
+        "| pcc to Zstandard | parts of pcc",
+        lines(),
+    )
+
+
+def las(rows: list[Row]) -> Iterator[str]:
+    """LAS files beside LAZ, in both orders."""
+    found = []
+    for about, group in cases(rows):
+        pcc, ordered = smallest(group), smallest(group, "laz-morton")
+        natural = next((row for row in group if row.codec == "laz"), None)
+        if pcc and ordered and natural:
+            found.append((about, pcc, ordered, natural))
+    yield from table(
+        "file | points | pcc, bytes | LAZ, same order | LAZ, order of the file | pcc to LAZ, same "
+        "order | pcc to LAZ, order of the file",
+        (
+            [
+                f"`{Path(about.file).name}`",
+                f"{about.points:,}",
+                *(f"{row.bytes:,}" for row in (pcc, ordered, natural)),
+                percent(pcc, ordered),
+                percent(pcc, natural),
+            ]
+            for about, pcc, ordered, natural in found
+        ),
+    )
+    if found:
+        ahead = [sum(pcc.bytes < other[k].bytes for _, pcc, *other in found) for k in range(2)]
+        yield f"\nSmaller than LAZ in the same order on {ahead[0]} of {len(found)},"
+        yield f"than LAZ in the order of the file on {ahead[1]}."
+
+
+def lossy_colours(rows: list[Row]) -> Iterator[str]:
+    """Colours that lose something, on exact geometry; whole files."""
+    lossy = [row for row in rows if not row.lossless and "y_psnr_db" in row.metrics]
+    yield from table(
+        "file | codec | rate | bytes | bpp | Y dB | YUV dB",
         (
             [
                 f"`{Path(row.file).stem}`",
-                f"{row.points:,}",
                 row.codec,
+                row.setting,
                 f"{row.bytes:,}",
-                f"{row.bpp:.2f}",
-                ", ".join(f"{name} {size:,}" for name, size in row.sections.items()),
+                f"{row.bpp:.3f}",
+                f"{row.metrics['y_psnr_db']:.2f}",
+                f"{row.metrics['yuv_psnr_db']:.2f}",
             ]
-            for row in rows
-            if WITH_ATTRIBUTES in row.config and row.lossless
+            for _, group in cases(lossy)
+            for row in group
         ),
     )
+    yield from ("", *bd(lossy)) if lossy else ()
 
 
 def times(rows: list[Row]) -> Iterator[str]:

@@ -66,3 +66,43 @@ def test_sections_without_rows_stay(benchmarks: ModuleType) -> None:
         "\nMeasured.\nVersions: a: 1; b: 2; c: 3.\n\n## Lossless geometry\n\nnew\n"
         "\n## Meshes\n\nold\n\n## Volumes\n\nnew\n"
     )
+
+
+def coloured(codec: str, setting: str, size: int, **metrics: float) -> Row:
+    return Row(
+        "a/cloud.ply", "0" * 64, "points", 1000, codec, version="1", setting=setting,
+        bytes=size, bpp=8 * size / 1000, lossless=setting == "lossless", metrics=metrics,
+        config="--attributes", grid="1, exact", sections={"geometry": 100, "red": size - 100},
+    )  # fmt: skip
+
+
+def test_whole_clouds_stand_beside_others(benchmarks: ModuleType) -> None:
+    rows = [coloured("occupancy.1", "lossless", 900), coloured("gpcc", "lossless", 1000)]
+    (line,) = list(benchmarks.whole(rows))[2:]
+    assert line == "| `cloud` | 1,000 | 900 | 1,000 |  | -10.0 % |  | geometry 100, red 800 |"
+    assert not list(benchmarks.las(rows)) and not list(benchmarks.lossy_colours(rows))
+
+
+def test_las_files_stand_beside_laz_in_both_orders(benchmarks: ModuleType) -> None:
+    sizes = {"occupancy.1": 900, "laz": 800, "laz-morton": 1000}
+    rows = [coloured(codec, "lossless", size) for codec, size in sizes.items()]
+    lines = list(benchmarks.las(rows))
+    assert lines[2] == "| `cloud.ply` | 1,000 | 900 | 1,000 | 800 | -10.0 % | +12.5 % |"
+    assert " ".join(lines[3:]).strip() == (
+        "Smaller than LAZ in the same order on 1 of 1, than LAZ in the order of the file on 0."
+    )
+    assert not list(benchmarks.whole(rows))
+
+
+def test_lossy_colours_are_compared_at_equal_luma(benchmarks: ModuleType) -> None:
+    rows = [
+        coloured(codec, setting, size, y_psnr_db=30.0 + y, yuv_psnr_db=31.0 + y)
+        for codec, setting, size, y in (
+            ("occupancy.1", "colours 7", 200, 0), ("occupancy.1", "colours 50", 400, 6),
+            ("gpcc-raht", "qp 40", 220, 0), ("gpcc-raht", "qp 22", 440, 6),
+        )
+    ]  # fmt: skip
+    lines = list(benchmarks.lossy_colours(rows))
+    assert "| `cloud` | occupancy.1 | colours 7 | 200 | 1.600 | 30.00 | 31.00 |" in lines
+    (change,) = [line for line in lines if "| gpcc-raht | Y |" in line]
+    assert change == "| `cloud` | occupancy.1 | gpcc-raht | Y | -9.1 % | +0.83 dB |"

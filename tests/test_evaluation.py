@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pcc_cli import formats
 from pcc_cli.errors import InputError, PccError, UnsupportedError
 from pcc_cli.evaluation import baseline, case, example, measure, peers, rows, run, subject, worker
 from pcc_cli.evaluation.choices import DENSE, SPARSE, Choices
@@ -196,6 +197,45 @@ def test_peers_give_clouds_back(peer: str, kind: str, tmp_path: Path) -> None:
     }
     assert peer in setting.subject.version().lower() or peer == "laz"
     assert setting.subject.command()
+
+
+@pytest.mark.parametrize("peer", ["laz", "laz-morton"])
+def test_laz_keeps_every_field_of_a_las_file(peer: str, tmp_path: Path) -> None:
+    pytest.importorskip("lazrs")
+    rng = np.random.default_rng(2)
+    points = rng.integers(-500, 500, (400, 3)) / 100 + np.array([4e5, 5e6, 100])
+    attributes = {
+        "intensity": rng.integers(0, 60000, 400).astype(np.uint16),
+        "own": rng.random(400),  # an extra dimension
+    }
+    path = tmp_path / "field.las"
+    path.write_bytes(formats.write(".las", PointCloud(points, attributes)))
+    choices = Choices(("plain",), ("laz",), attributes=True)
+    found = {row.codec: row for row in evaluated([path], choices, tmp_path / "run")}
+    assert found[peer].lossless and 0 < found[peer].bytes < path.stat().st_size
+    assert found["laz"].bytes != found["laz-morton"].bytes
+
+
+def test_laz_keeps_attributes_of_las_files_alone(dense: Path, tmp_path: Path) -> None:
+    choices = Choices(("plain",), ("laz",), attributes=True)
+    skipped, _ = evaluated([dense], choices, tmp_path / "run")
+    assert (skipped.codec, skipped.skipped) == ("laz", "attributes of LAS and LAZ files alone")
+
+
+def test_gpcc_takes_colours_of_8_bits(dense: Path, tmc3: Path, tmp_path: Path) -> None:
+    loaded = case.load(dense, attributes=True)  # has red alone
+    exact = Choices(("plain",), ("gpcc",), attributes=True)
+    with pytest.raises(UnsupportedError, match="colours of 8 bits alone"):
+        peers.settings("gpcc", loaded, exact)
+    colours = {name: np.arange(len(loaded.shape), dtype=np.uint8) for name in case.COLOURS}
+    whole = replace(loaded, shape=replace(loaded.shape, attributes=colours))
+    (setting,) = peers.settings("gpcc", whole, exact)
+    assert (setting.codec, setting.subject.keeps_attributes) == ("gpcc", True)
+    assert "disableAttributeCoding" not in setting.subject.command()
+    options = setting.subject.command().split()
+    assert options.count("--attribute=color") + options.count("--attribute=color;") == 2
+    lossy = peers.settings("gpcc", whole, replace(exact, attribute_qualities=(50.0,)))
+    assert [each.label for each in lossy] == [f"qp {qp}" for qp in (22, 28, 34, 40, 46, 51)]
 
 
 def test_a_missing_package_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

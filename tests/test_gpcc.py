@@ -48,3 +48,15 @@ def test_every_mode_for_scans_is_lossless(tmp_path: Path) -> None:
     assert [row.lossless for row in rows.values()] == [True, False, False, False] * 2
     assert rows["gpcc", "lossless"].bytes <= rows["gpcc-octree", "lossless"].bytes
     assert all(len(row.sections) == 1 for row in rows.values())
+
+
+def test_colours_lossless_and_lossy(tmp_path: Path) -> None:
+    rows = measured(example.path(), tmp_path, Choices(("plain",), ("gpcc",), attributes=True))
+    exact = rows["gpcc", "lossless"]
+    assert exact.lossless and next(iter(exact.sections)).startswith("octree, colours")
+    choices = Choices(("plain",), ("gpcc",), attributes=True, attribute_qualities=(50,))
+    lossy = [row for (codec, _), row in measured(example.path(), tmp_path, choices).items()]
+    assert [row.setting for row in lossy] == [f"qp {qp}" for qp in (22, 28, 34, 40, 46, 51)]
+    luma = [row.metrics["y_psnr_db"] for row in lossy]
+    assert luma == sorted(luma, reverse=True) and luma[0] > 35
+    assert all(row.bytes < exact.bytes and not row.lossless for row in lossy)

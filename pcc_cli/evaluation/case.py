@@ -15,6 +15,7 @@ from pcc_cli.errors import InputError
 from pcc_cli.geometry import Array, Mesh, PointCloud, Volume, Whole
 from pcc_cli.grid.spacing import point_spacing
 
+COLOURS = ("red", "green", "blue")
 DENSE_SPACING = 1.5  # grid steps between neighbours, at most, of a cloud that fills its surface
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from pcc_cli.attributes import colour
 from pcc_cli.errors import PccError
 from pcc_cli.evaluation import case as cases
-from pcc_cli.evaluation.case import Case
+from pcc_cli.evaluation.case import COLOURS, Case
 from pcc_cli.evaluation.report.triangles import fan
 from pcc_cli.geometry import Array, Mesh, PointCloud, Volume, Whole
 from pcc_cli.metrics import meshes as mesh_metrics
@@ -22,7 +22,6 @@ from pcc_cli.metrics import volumes as volume_metrics
 from pcc_cli.metrics.meshes import Surface
 from pcc_cli.metrics.points import Cloud
 
-COLOURS = ("red", "green", "blue")
 # Metrics whose unit is a length, or its square.
 LENGTHS = ("chamfer", "hausdorff", "mesh_distance", "mesh_hausdorff")
 SQUARES = ("d1_mse", "d2_mse")

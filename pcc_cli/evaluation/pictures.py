@@ -13,8 +13,7 @@ import numpy as np
 
 from pcc_cli import formats
 from pcc_cli.errors import InputError
-from pcc_cli.evaluation.case import Case
-from pcc_cli.evaluation.measure import COLOURS
+from pcc_cli.evaluation.case import COLOURS, Case
 from pcc_cli.evaluation.report.slices import Slices, middle_of
 from pcc_cli.geometry import Array, Mesh, PointCloud, Volume, Whole
 

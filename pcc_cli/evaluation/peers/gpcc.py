@@ -1,8 +1,8 @@
-"""G-PCC: MPEG's reference software TMC13, the program `tmc3`; geometry only.
+"""G-PCC: MPEG's reference software TMC13, the program `tmc3`.
 
-Options are those of MPEG's common test conditions, with what was found better for lossless coding
-(docs/metrics.md, "Peers"). Version 14 is 27 % weaker than version 23 on dense clouds, so that a
-comparison means little without the version, which every row names.
+docs/metrics.md, "Peers", says which modes and options it has. Version 14 is 27 % weaker than
+version 23 on dense clouds, so that a comparison means little without the version, which every row
+names.
 """
 
 from __future__ import annotations
@@ -15,63 +15,39 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from pcc_cli import formats
 from pcc_cli.codecs.base import Payload, Progress, silent
 from pcc_cli.errors import InputError, PccError, UnsupportedError
-from pcc_cli.evaluation.case import Case
+from pcc_cli.evaluation.case import COLOURS, Case
 from pcc_cli.evaluation.choices import Choices, on_grids
 from pcc_cli.evaluation.peers import lasers, process
+from pcc_cli.evaluation.peers.gpccoptions import (
+    ANGULAR_PREDICTIVE,
+    CAT3_OCTREE,
+    COLOUR_MODES,
+    OCTREE,
+    OCTREE_MODES,
+    OCTREE_RATES,
+    PLANAR,
+    PREDICTIVE,
+    RAHT_QUANTIZERS,
+    SCAN_MODES,
+    TRISOUP_RATES,
+    raht,
+    trisoup,
+)
 from pcc_cli.evaluation.subject import Peer, Setting
-from pcc_cli.geometry import Array, PointCloud, Shape, Volume
-
-OCTREE = {
-    "trisoupNodeSizeLog2": "0",
-    "neighbourAvailBoundaryLog2": "8",
-    "intra_pred_max_node_size_log2": "6",
-    "maxNumQtBtBeforeOt": "4",
-    "minQtbtSizeLog2": "0",
-    "planarModeIdcmUse": "0",
-    "mergeDuplicatedPoints": "0",
-    "positionQuantizationScale": "1",
-    "inferredDirectCodingMode": "1",
-    "planarEnabled": "0",
-}
-PLANAR = {**OCTREE, "planarEnabled": "1"}
-PREDICTIVE = {"geomTreeType": "1", "mergeDuplicatedPoints": "0", "positionQuantizationScale": "1"}
-# Rate label -> positionQuantizationScale, for clouds of 10 bits.
-OCTREE_RATES = {
-    "r06": "15/16",
-    "r05": "7/8",
-    "r04": "3/4",
-    "r03": "1/2",
-    "r02": "1/4",
-    "r01": "1/8",
-}
-TRISOUP_RATES = {"r04": 2, "r03": 3, "r02": 4, "r01": 5}  # rate label -> trisoupNodeSizeLog2
-# MPEG's conditions for frames of a spinning scanner.
-CAT3_OCTREE = {
-    "inferredDirectCodingMode": "3",
-    "partitionMethod": "0",
-    "maxNumQtBtBeforeOt": "6",
-    "planarModeIdcmUse": "32",
-}
-ANGULAR_PREDICTIVE = {
-    "predGeomAzimuthSortPrecision": "1024",
-    "positionAzimuthScaleLog2": "12",
-    "resRContextQphiThresholdPresentFlag": "1",
-    "resRContextQphiThreshold": "0",
-}
-OCTREE_MODES = {"octree": OCTREE, "octree planar": PLANAR}
-SCAN_MODES = {
-    **OCTREE_MODES,
-    **{f"predgeom sort {n}": {**PREDICTIVE, "predGeomSort": str(n)} for n in range(3)},
-}
+from pcc_cli.geometry import PointCloud, Shape, Volume
 
 
 def settings(case: Case, choices: Choices) -> list[Setting]:
     """Octree and trisoup for dense clouds; octree, and the best of all modes, for scans."""
     if case.kind != "points":
         return []
+    if choices.attributes:
+        return _with_colours(case, choices)
     if not case.dense:
         ladder = choices.ladder(case)
         return on_grids("gpcc-octree", Gpcc(OCTREE_MODES), ladder) + _of_a_scan(case, ladder)
@@ -80,8 +56,25 @@ def settings(case: Case, choices: Choices) -> list[Setting]:
         return found
     found += [Setting("gpcc-octree", *rate) for rate in _octree_rates(choices.rates)]
     return found + [
-        Setting("gpcc-trisoup", label, Gpcc({"trisoup": _trisoup(size)}))
+        Setting("gpcc-trisoup", label, Gpcc({"trisoup": trisoup(size)}))
         for label, size in TRISOUP_RATES.items()
+    ]
+
+
+def _with_colours(case: Case, choices: Choices) -> list[Setting]:
+    """Lossless, or lossy colours at the quantizers of MPEG's conditions.
+
+    UnsupportedError for clouds with other attributes than colours of 8 bits.
+    """
+    assert isinstance(case.shape, PointCloud)
+    types = {name: column.dtype for name, column in case.shape.attributes.items()}
+    if types != dict.fromkeys(COLOURS, np.dtype(np.uint8)):
+        raise UnsupportedError("beside geometry it gets colours of 8 bits alone")
+    if not choices.attribute_qualities:
+        return [Setting("gpcc", "lossless", GpccColours(COLOUR_MODES))]
+    return [
+        Setting("gpcc-raht", f"qp {qp}", GpccColours({"octree, RAHT": raht(qp)}))
+        for qp in RAHT_QUANTIZERS
     ]
 
 
@@ -130,20 +123,6 @@ def _octree_rates(factors: tuple[Fraction, ...]) -> list[tuple[str, Gpcc]]:
     ]
 
 
-def _trisoup(size: int) -> dict[str, str]:
-    refined = "0" if size == 2 else "1"
-    return {
-        **OCTREE,
-        "mergeDuplicatedPoints": "1",
-        "inferredDirectCodingMode": "0",
-        "trisoupNodeSizeLog2": str(size),
-        "trisoupQuantizationBits": "2",
-        "trisoupCentroidResidualEnabled": refined,
-        "trisoupFaceVertexEnabled": refined,
-        "sliceMaxPointsTrisoup": "1100000",
-    }
-
-
 @dataclass(frozen=True)
 class Gpcc(Peer):
     """modes : name -> option -> value; the smallest file of all modes counts."""
@@ -167,7 +146,8 @@ class Gpcc(Peer):
     def command(self) -> str:
         modes = [f"{name}: {' '.join(_options(mode))}" for name, mode in self.modes.items()]
         smallest = "the smallest of " if len(modes) > 1 else ""
-        return f"tmc3 --mode=0 --disableAttributeCoding=1, {smallest}" + "; ".join(modes)
+        bare = "" if self.keeps_attributes else " --disableAttributeCoding=1"
+        return f"tmc3 --mode=0{bare}, {smallest}" + "; ".join(modes)
 
     def encode(self, shape: Shape, progress: Progress = silent) -> Payload:
         """One stream, named by the mode that made it smallest; the time is that of this mode."""
@@ -177,10 +157,10 @@ class Gpcc(Peer):
         failure: PccError = InputError("G-PCC needs a mode")
         with tempfile.TemporaryDirectory(prefix="pcc-") as name:
             folder = Path(name)
-            (folder / "in.ply").write_bytes(_ply(shape.points))
+            (folder / "in.ply").write_bytes(self._ply(shape))
             for mode, options in self.modes.items():
                 try:
-                    stream, usage = _encoded(folder, options)
+                    stream, usage = self._encoded(folder, options)
                 except PccError as error:  # an angular mode does not take every scan
                     failure = error
                     continue
@@ -203,34 +183,48 @@ class Gpcc(Peer):
                     f"--compressedStreamPath={coded}",
                     f"--reconstructedDataPath={decoded}",
                     "--outputBinaryPly=1",
+                    *(["--convertPlyColourspace=1"] if self.keeps_attributes else []),
                 ]
             )
             return formats.read(decoded.read_bytes(), decoded.name)
 
+    def _ply(self, shape: PointCloud) -> bytes:
+        """tmc3 does not know the type "double", and takes four bytes for a float of any type."""
+        colours = [shape.attributes[name] for name in COLOURS] if self.keeps_attributes else []
+        axes = [f"property float64 {axis}" for axis in "xyz"]
+        start = [
+            "ply",
+            "format binary_little_endian 1.0",
+            f"element vertex {len(shape)}",
+            *axes,
+            *(f"property uchar {name}" for name in COLOURS[: len(colours)]),
+            "end_header\n",
+        ]
+        parts = [np.ascontiguousarray(shape.points, "<f8").view(np.uint8).reshape(len(shape), 24)]
+        parts += [column[:, None] for column in colours]
+        return "\n".join(start).encode() + np.concatenate(parts, axis=1).tobytes()
 
-def _ply(points: Array) -> bytes:
-    """tmc3 does not know the type "double", and takes four bytes for a float of any type."""
-    axes = "".join(f"property float64 {axis}\n" for axis in "xyz")
-    start = (
-        f"ply\nformat binary_little_endian 1.0\nelement vertex {len(points)}\n{axes}end_header\n"
-    )
-    return start.encode() + points.astype("<f8").tobytes()
+    def _encoded(self, folder: Path, options: dict[str, str]) -> tuple[bytes, process.Usage]:
+        coded = folder / "coded.bin"
+        with process.measured() as usage:
+            process.run(
+                [
+                    _program(),
+                    "--mode=0",
+                    *([] if self.keeps_attributes else ["--disableAttributeCoding=1"]),
+                    *_options(options),
+                    f"--uncompressedDataPath={folder / 'in.ply'}",
+                    f"--compressedStreamPath={coded}",
+                ]
+            )
+        return coded.read_bytes(), usage
 
 
-def _encoded(folder: Path, options: dict[str, str]) -> tuple[bytes, process.Usage]:
-    coded = folder / "coded.bin"
-    with process.measured() as usage:
-        process.run(
-            [
-                _program(),
-                "--mode=0",
-                "--disableAttributeCoding=1",
-                *_options(options),
-                f"--uncompressedDataPath={folder / 'in.ply'}",
-                f"--compressedStreamPath={coded}",
-            ]
-        )
-    return coded.read_bytes(), usage
+@dataclass(frozen=True)
+class GpccColours(Gpcc):
+    """With red, green and blue of 8 bits."""
+
+    keeps_attributes: ClassVar[bool] = True
 
 
 def _options(options: dict[str, str]) -> Sequence[str]:
