@@ -240,12 +240,13 @@ def whole(rows: list[Row]) -> Iterator[str]:
                 f"{pcc.bytes:,}",
                 *(f"{other.bytes:,}" if other else "" for other in others),
                 *(percent(pcc, other) for other in others),
+                *cost(pcc),
                 ", ".join(f"{name} {size:,}" for name, size in pcc.sections.items()),
             ]
 
     yield from table(
         "file | points | pcc, bytes | G-PCC, bytes | Zstandard, bytes | pcc to G-PCC "
-        "| pcc to Zstandard | parts of pcc",
+        "| pcc to Zstandard | pcc, s | back | MiB | back | parts of pcc",
         lines(),
     )
 
@@ -300,18 +301,20 @@ def lossy_colours(rows: list[Row]) -> Iterator[str]:
     yield from ("", *bd(lossy)) if lossy else ()
 
 
+def cost(row: Row | None) -> list[str]:
+    """Seconds and MiB, each there and back."""
+    if row is None:
+        return [""] * 4
+    return [
+        f"{row.encode_s:.2f}",
+        f"{row.decode_s:.2f}",
+        f"{row.encode_mb:.0f}",
+        f"{row.decode_mb:.0f}",
+    ]
+
+
 def times(rows: list[Row]) -> Iterator[str]:
     """Seconds and MiB of pcc and of G-PCC."""
-
-    def cells(row: Row | None) -> list[str]:
-        if row is None:
-            return [""] * 4
-        return [
-            f"{row.encode_s:.2f}",
-            f"{row.decode_s:.2f}",
-            f"{row.encode_mb:.0f}",
-            f"{row.decode_mb:.0f}",
-        ]
 
     yield from table(
         "file | points | grid | pcc, s | back | MiB | back | G-PCC, s | back | MiB | back",
@@ -320,8 +323,8 @@ def times(rows: list[Row]) -> Iterator[str]:
                 f"`{Path(about.file).stem}`",
                 f"{about.points:,}",
                 about.grid,
-                *cells(smallest(group)),
-                *cells(smallest(group, "gpcc")),
+                *cost(smallest(group)),
+                *cost(smallest(group, "gpcc")),
             ]
             for about, group in cases(rows)
         ),

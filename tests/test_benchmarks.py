@@ -79,7 +79,10 @@ def coloured(codec: str, setting: str, size: int, **metrics: float) -> Row:
 def test_whole_clouds_stand_beside_others(benchmarks: ModuleType) -> None:
     rows = [coloured("occupancy.1", "lossless", 900), coloured("gpcc", "lossless", 1000)]
     (line,) = list(benchmarks.whole(rows))[2:]
-    assert line == "| `cloud` | 1,000 | 900 | 1,000 |  | -10.0 % |  | geometry 100, red 800 |"
+    assert line == (
+        "| `cloud` | 1,000 | 900 | 1,000 |  | -10.0 % |  | 0.00 | 0.00 | 0 | 0 "
+        "| geometry 100, red 800 |"
+    )
     assert not list(benchmarks.las(rows)) and not list(benchmarks.lossy_colours(rows))
 
 
