@@ -56,7 +56,7 @@ class Tables:
 
     def ones_and_totals(self, rows: Array) -> tuple[Array, Array]:
         """What `rows`, of any shape, hold."""
-        packed = self._packed[rows]
+        packed = self._packed.take(rows, mode="wrap")  # the fastest way
         return packed & _LOW, packed >> _HIGH
 
     def ratios(self, rows: Array) -> Array:
@@ -80,7 +80,7 @@ class Tables:
 
     def _forget(self, rows: Array, limit: int) -> None:
         """Scales the contexts that have twice the `limit` down to it."""
-        packed = self._packed[rows]
+        packed = self._packed.take(rows, mode="wrap")  # the fastest way
         full = packed >= (2 * limit) << _HIGH
         if full.any():  # a row may stand there twice: both times it is given the same value
             packed = packed[full]
