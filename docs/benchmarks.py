@@ -281,7 +281,7 @@ def las(rows: list[Row]) -> Iterator[str]:
 
 def lossy_colours(rows: list[Row]) -> Iterator[str]:
     """Colours that lose something, on exact geometry; whole files."""
-    lossy = [row for row in rows if not row.lossless and "y_psnr_db" in row.metrics]
+    lossy = [row for row in rows if row.setting != "lossless" and "y_psnr_db" in row.metrics]
     yield from table(
         "file | codec | rate | bytes | bpp | Y dB | YUV dB",
         (
