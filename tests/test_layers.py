@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "pcc_cli"
 
-BASE = {"errors", "extras", "geometry", "fields", "locations", "words"}
+BASE = {"errors", "extras", "geometry", "fields", "locations", "progress", "words"}
 PLAIN = {
     "container",
     "records",

@@ -12,11 +12,12 @@ import typer
 
 from pcc_cli import locations, words
 from pcc_cli.cli import each, files, options, settings
-from pcc_cli.cli.console import Console, Progress, passage, rate, remarks, shown_measure, upwards
+from pcc_cli.cli.console import Console, passage, rate, remarks, shown_measure, upwards
 from pcc_cli.cli.files import Pair
 from pcc_cli.cli.reading import Reading
 from pcc_cli.cli.sets import SetTask
 from pcc_cli.container import SUFFIX
+from pcc_cli.progress import Progress
 
 if TYPE_CHECKING:
     from pcc_cli.api import Options

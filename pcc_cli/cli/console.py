@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
@@ -19,11 +19,10 @@ from pcc_cli.words import plural, size
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
+    from pcc_cli.progress import Progress
 
 # What a shape is made of.
 NOUNS = {"points": "point", "mesh": "vertex", "volume": "sample", "meshes": "vertex"}
-
-Progress = Callable[[float, str], None]  # part of the work that is done (0 to 1), what is next
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ import typer
 
 from pcc_cli import locations
 from pcc_cli.cli import each, files, options, sets
-from pcc_cli.cli.console import Console, Progress, passage, remarks
+from pcc_cli.cli.console import Console, passage, remarks
 from pcc_cli.cli.files import Pair
 from pcc_cli.container import SUFFIX
 from pcc_cli.errors import InputError, PccError
+from pcc_cli.progress import Progress
 from pcc_cli.words import plural
 
 if TYPE_CHECKING:

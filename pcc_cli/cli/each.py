@@ -13,11 +13,12 @@ import typer
 
 from pcc_cli.cli import files
 from pcc_cli.cli.bars import FileBars
-from pcc_cli.cli.console import Console, Progress, explain
+from pcc_cli.cli.console import Console, explain
 from pcc_cli.cli.files import PIPE, ExistsError, Pair, shown
 from pcc_cli.cli.signals import stop_cleanly
 from pcc_cli.cli.summary import Summary
 from pcc_cli.parallel import batch
+from pcc_cli.progress import Progress
 from pcc_cli.words import plural
 
 Record = dict[str, Any]  # JSON; what --json prints of a file

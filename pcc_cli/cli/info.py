@@ -11,9 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from pcc_cli.cli import each, files, options
-from pcc_cli.cli.console import Console, Progress, content, rate
+from pcc_cli.cli.console import Console, content, rate
 from pcc_cli.cli.files import Pair
 from pcc_cli.container import SUFFIX
+from pcc_cli.progress import Progress
 from pcc_cli.words import size
 
 

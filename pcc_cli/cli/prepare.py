@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pcc_cli.cli import options
-from pcc_cli.cli.console import Console, Progress, explain
+from pcc_cli.cli.console import Console, explain
 from pcc_cli.cli.signals import stop_cleanly
+from pcc_cli.progress import Progress
 from pcc_cli.words import plural
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from pcc_cli import locations
 from pcc_cli.cli import each, files
-from pcc_cli.cli.console import Progress
 from pcc_cli.cli.files import Pair
 from pcc_cli.cli.reading import Reading
 from pcc_cli.errors import InputError, PccError
+from pcc_cli.progress import Progress
 
 if TYPE_CHECKING:
     from pcc_cli.api import Options

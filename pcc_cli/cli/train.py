@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pcc_cli.cli import options
-from pcc_cli.cli.console import Console, Progress
+from pcc_cli.cli.console import Console
 from pcc_cli.errors import InputError, UnsupportedError
 from pcc_cli.locations import reason
+from pcc_cli.progress import Progress
 from pcc_cli.words import plural, size
 
 if TYPE_CHECKING:

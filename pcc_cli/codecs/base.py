@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pcc_cli.errors import FormatError
 from pcc_cli.geometry import Array, Mesh, MeshSet, Shape, VoxelCloud
+from pcc_cli.progress import Progress as Progress
+from pcc_cli.progress import silent as silent
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,6 @@ class Payload:
         if name not in self.streams:
             raise FormatError(f"the stream '{name}' is missing")
         return self.streams[name]
-
-
-Progress = Callable[[float, str], None]  # part of the work that is done (0 to 1), what is next
-
-
-def silent(done: float, label: str) -> None:
-    """No progress is shown."""
 
 
 def setting(default: Any, help: str) -> Any:

@@ -20,11 +20,11 @@ from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple, TypeVar
 
 from pcc_cli.errors import PccError
+from pcc_cli.progress import Progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Outcomes = Generator[tuple[Item, Result | Exception], None, None]
-Progress = Callable[[float, str], None]  # part of an item that is done (0 to 1), what is next
 Watch = Callable[[Any, float, str], None]  # the item, and what its progress says
 
 REPORT_SECONDS = 0.25  # between two words of a process about its progress

@@ -22,13 +22,13 @@ from pcc_cli.datasets.prepare.manifest import Entry, Made
 from pcc_cli.datasets.prepare.steps import CLOUDS, MESHES, Blocks, MeshToPoints
 from pcc_cli.errors import InputError
 from pcc_cli.parallel import batch
+from pcc_cli.progress import Progress
 
 MESHES_OF_A_CLASS = 200  # of the ModelNet40 recipe
 BLOCKS = 4000
 TRAIN, DEV = "train", "dev"
 POINTS_FOLDER, BLOCKS_FOLDER = "points", "blocks"
 
-Progress = Callable[[float, str], None]
 Failed = list[tuple[Path, Exception]]
 Worked = MeshToPoints | Blocks
 _NAMES = {MeshToPoints: "mesh-to-points", Blocks: "blocks"}
