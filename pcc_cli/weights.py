@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -88,7 +88,7 @@ def require(model_id: str, sha256: str) -> Model:
 
 
 def load_network(
-    model_id: str, sha256: str | None, architecture: str, kind: type[Config]
+    model_id: str, sha256: str | None, architecture: str, kind: Callable[..., Config]
 ) -> tuple[Model, Config]:
     """The model `model_id` and the `kind` of config that describes its network.
 

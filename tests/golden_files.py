@@ -17,15 +17,17 @@ from pathlib import Path
 
 import numpy as np
 import volumes
+from scipy.spatial import cKDTree
 
 from pcc_cli import api, codecs, container
-from pcc_cli.geometry import Mesh, PointCloud, Volume, VoxelCloud, Whole
+from pcc_cli.geometry import Mesh, MeshSet, PointCloud, Volume, VoxelCloud, Whole
 
 FOLDER = Path(__file__).parent / "golden"
 FILE = f"v{container.VERSION[0]}.dcz"
 
-Case = tuple[Whole, dict]
+Case = tuple[Whole | MeshSet, dict]
 NEAR = 1e-4  # of the range of a volume that floats restore
+BESIDE = 1e-3  # of the extent of a mesh that floats restore, for its vertices
 
 
 def point_cases() -> dict[str, Case]:
@@ -99,15 +101,33 @@ def volume_cases(codec: str) -> dict[str, Case]:
     }
 
 
+def set_cases() -> dict[str, Case]:
+    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 2) for z in (0, 1.5)])
+    quads = np.array([[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4],
+                      [1, 5, 7, 3]])  # fmt: skip
+    sizes = np.full(6, 4, np.int32)
+    box = Mesh(corners, sizes, quads.ravel())
+    lens = Mesh((corners * [3, 1, 0.4]).astype(np.float32), sizes, quads.ravel())
+    small = {"grid": 16, "effort": 1, "width": 5}
+    return {
+        "boxes": (MeshSet({"box.obj": box, "lens.ply": lens}), {"settings": small}),
+        "known": (MeshSet({"box.obj": box}), {"settings": {"grid": 32, "effort": 1}}),
+    }
+
+
 def cases(codec: str) -> dict[str, Case]:
     """name -> (shape, options) for the kinds of shape that `codec` takes."""
     accepts = codecs.get(codec).accepts
     points = point_cases() if VoxelCloud in accepts else {}
     meshes = mesh_cases() if Mesh in accepts else {}
+    meshes |= set_cases() if MeshSet in accepts else {}
     return points | meshes | (volume_cases(codec) if Volume in accepts else {})
 
 
-def arrays(shape: Whole) -> dict[str, np.ndarray]:
+def arrays(shape: Whole | MeshSet) -> dict[str, np.ndarray]:
+    if isinstance(shape, MeshSet):
+        found = {name: arrays(mesh) for name, mesh in shape.items()}
+        return {f"{name}/{key}": a for name, named in found.items() for key, a in named.items()}
     if isinstance(shape, Volume):
         place = np.array([*shape.spacing, *shape.origin, *shape.direction])
         return {f"values.{shape.axes}": shape.values, "place": place}
@@ -122,8 +142,14 @@ def arrays(shape: Whole) -> dict[str, np.ndarray]:
     return named
 
 
-def shape_of(named: dict[str, np.ndarray]) -> Whole:
+def shape_of(named: dict[str, np.ndarray]) -> Whole | MeshSet:
     """The shape that `arrays` took apart."""
+    if any("/" in name for name in named):
+        parts: dict[str, dict[str, np.ndarray]] = {}
+        for name, array in named.items():
+            whose, _, key = name.partition("/")
+            parts.setdefault(whose, {})[key] = array
+        return MeshSet({name: shape_of(part) for name, part in parts.items()})
     if "place" in named:
         place = named.pop("place").tolist()
         ((name, values),) = named.items()
@@ -146,7 +172,7 @@ def shape_of(named: dict[str, np.ndarray]) -> Whole:
     )
 
 
-def digest(shape: Whole) -> str:
+def digest(shape: Whole | MeshSet) -> str:
     """SHA-256 over names, types, shapes and bytes of all arrays."""
     total = hashlib.sha256()
     for name, array in arrays(shape).items():
@@ -161,14 +187,33 @@ def restored_by_floats(data: bytes) -> bool:
     return not all(codecs.create(tile["codec"], tile["config"], "cpu").exact for tile in tiles)
 
 
-def is_as_recorded(case: Path, shape: Whole) -> bool:
+def is_as_recorded(case: Path, shape: Whole | MeshSet) -> bool:
     """Whether `shape` is what the file of `case` decoded to when it was written."""
     if (case / "decoded.sha256").exists():
         return digest(shape) == (case / "decoded.sha256").read_text("utf-8").strip()
     with np.load(case / "decoded.npz") as named:
+        if isinstance(shape, MeshSet):
+            return are_beside(dict(named), shape)
         before = shape_of(dict(named))
     assert isinstance(before, Volume) and isinstance(shape, Volume)
     return np.allclose(shape.values, before.values, rtol=0, atol=NEAR * np.ptp(before.values))
+
+
+def vertices(shape: MeshSet) -> dict[str, np.ndarray]:
+    """(n, 3) float32 of each mesh: what is kept of a set that was decoded."""
+    return {name: mesh.points.astype(np.float32) for name, mesh in shape.items()}
+
+
+def are_beside(before: dict[str, np.ndarray], shape: MeshSet) -> bool:
+    """Whether all meshes are there, each vertex beside one of before, and the reverse."""
+
+    def near(one: np.ndarray, other: np.ndarray) -> bool:
+        pairs = ((one, other), (other, one))
+        farthest = max(cKDTree(there).query(here)[0].max() for here, there in pairs)
+        return bool(farthest < BESIDE * np.ptp(one, axis=0).max())
+
+    now = vertices(shape)
+    return list(before) == list(now) and all(near(before[name], now[name]) for name in now)
 
 
 def record(codec: str) -> None:
@@ -186,7 +231,8 @@ def record(codec: str) -> None:
         (target / "options.json").write_text(json.dumps(options) + "\n", "utf-8")
         decoded = api.decompress(data, "cpu")
         if restored_by_floats(data):
-            np.savez_compressed(target / "decoded.npz", **arrays(decoded))
+            kept = vertices(decoded) if isinstance(decoded, MeshSet) else arrays(decoded)
+            np.savez_compressed(target / "decoded.npz", **kept)
         else:
             (target / "decoded.sha256").write_text(digest(decoded) + "\n", "utf-8")
         (target / FILE).write_bytes(data)

@@ -9,13 +9,14 @@ import subprocess
 import sys
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 import torch
 import trees
 from torch import nn
 
 from pcc_cli import formats
-from pcc_cli.geometry import PointCloud
+from pcc_cli.geometry import Mesh, PointCloud
 from pcc_cli.parallel.distributed import ALONE, Workers, join
 from pcc_cli.training.run import Settings
 
@@ -100,12 +101,26 @@ def pair(script: str, *arguments: str) -> list:
     return [json.loads(printed.splitlines()[-1]) for printed, _ in results]
 
 
-SECTIONS = {
+OCCUPANCY = {
     "data": {"samples": 2},
     "recipe": {"nodes": 200},
     "network": {"channels": 8, "hidden": 16, "blocks": 1},
     "train": {"steps": 100_000, "minutes": 0.015, "warmup": 1, "decay_from": 0.0},
 }
+
+
+NECGS = {
+    "codec": "necgs.1",
+    "network": {"side": 16, "channels": [4, 4]},
+    "recipe": {"tensor_steps": 0, "coarse_steps": 1},
+    "train": {"steps": 100_000, "minutes": 0.015, "warmup": 1, "decay_from": 0.0},
+}
+
+
+def tetrahedron() -> Mesh:
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 2, 0], [0, 0, 3]], np.float32)
+    faces = np.array([0, 2, 1, 0, 1, 3, 0, 3, 2, 1, 2, 3])
+    return Mesh(corners, np.full(4, 3, np.int32), faces)
 
 
 def test_two_processes_share_average_and_agree():
@@ -115,20 +130,22 @@ def test_two_processes_share_average_and_agree():
         ]  # fmt: skip
 
 
-def test_two_processes_train_one_network(tmp_path):
-    """Each on its own clouds, by a budget in minutes: every process has its own clock, and still
+@pytest.mark.parametrize("sections", [OCCUPANCY, NECGS], ids=["occupancy", "necgs"])
+def test_two_processes_train_one_network(tmp_path, sections):
+    """Each on its own samples, by a budget in minutes: every process has its own clock, and still
     all do the same steps at the same rates. One set of files, made once."""
     (tmp_path / "data").mkdir()
     cloud = PointCloud(trees.surface(4).astype("f4"))
-    (tmp_path / "data" / "cloud.ply").write_bytes(formats.write(".ply", cloud))
-    (tmp_path / "wanted.json").write_text(json.dumps(SECTIONS))
+    shape = cloud if sections is OCCUPANCY else tetrahedron()
+    (tmp_path / "data" / "shape.ply").write_bytes(formats.write(".ply", shape))
+    (tmp_path / "wanted.json").write_text(json.dumps(sections))
     first, second = pair(TRAIN, str(tmp_path))
     folder = tmp_path / "run"
     assert first == second and first[0] >= 1
     assert sorted(path.name for path in folder.iterdir()) == [
         "checkpoint.safetensors", "log.csv", "model", "settings.json", "train.pack",
     ]  # fmt: skip
-    wanted = Settings().updated(SECTIONS, "test")
+    wanted = Settings().updated(sections, "test")
     assert json.loads((folder / "settings.json").read_text()) == asdict(wanted)
 
 

@@ -24,11 +24,12 @@ toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 
 def test_every_setting_stands_in_the_document():
-    occupancy, deepcompress = re.findall(r"```toml\n(.*?)```", DOCUMENT, re.DOTALL)
+    occupancy, *others = re.findall(r"```toml\n(.*?)```", DOCUMENT, re.DOTALL)
     assert toml.loads(occupancy) == asdict(Settings())
-    settings = json.loads(json.dumps(asdict(Settings("deepcompress.1"))))  # tuples as lists
-    named = {name: settings[name] for name in ("codec", "recipe", "network")}
-    assert toml.loads(deepcompress) == named
+    for codec, text in zip(("deepcompress.1", "necgs.1"), others, strict=True):
+        settings = json.loads(json.dumps(asdict(Settings(codec))))  # tuples as lists
+        named = {name: settings[name] for name in ("codec", "recipe", "network")}
+        assert toml.loads(text) == named
 
 
 YAML = """

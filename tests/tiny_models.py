@@ -14,18 +14,22 @@ from safetensors.torch import save_file
 from pcc_cli.codecs.deepcompress import model as deepcompress
 from pcc_cli.codecs.deepcompress import network as deepcompress_network
 from pcc_cli.codecs.deepcompress import priors
+from pcc_cli.codecs.necgs import model as necgs
+from pcc_cli.codecs.necgs import network as necgs_network
 from pcc_cli.codecs.occupancy import model as occupancy
 from pcc_cli.codecs.occupancy import network as occupancy_network
 from pcc_cli.nn.layers import FloatLayers
 
 OCCUPANCY = "occupancy-tiny"
 DEEPCOMPRESS = "deepcompress-tiny"
+NECGS = "necgs-tiny"
 
 
 def write(folder: Path) -> None:
     """Put every tiny model into `folder`, as PCC_MODELS wants it."""
     _write(folder / OCCUPANCY, *_occupancy())
     _write(folder / DEEPCOMPRESS, *_deepcompress())
+    _write(folder / NECGS, *_necgs())
 
 
 def _occupancy():
@@ -39,6 +43,11 @@ def _deepcompress():
     layers = _layers(deepcompress.shapes_of(config, priors.PRIORS))
     gains = torch.linspace(0, 3, config.qualities)[:, None].expand(-1, 8)
     return deepcompress.export(config, list(priors.PRIORS), layers, gains, gains)
+
+
+def _necgs():
+    plan = necgs_network.Plan(32, (6, 5, 4))
+    return necgs.export(plan, necgs_network.initial(plan, torch.Generator().manual_seed(7)))
 
 
 def _layers(shapes):

@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 
-from pcc_cli.datasets import packing
 from pcc_cli.errors import InputError, OutputError, UnsupportedError
 from pcc_cli.nn.device import choose_device
 from pcc_cli.parallel.distributed import join
@@ -31,6 +30,7 @@ PACK, DEV_PACK = "train.pack", "dev.pack"
 RECIPES = {
     "occupancy.1": "pcc_cli.training.recipes.occupancy:RECIPE",
     "deepcompress.1": "pcc_cli.training.recipes.deepcompress:RECIPE",
+    "necgs.1": "pcc_cli.training.recipes.necgs:RECIPE",
 }
 _AT_LEAST_ONE = {"samples", "nodes", "steps", "batch"}  # of the settings; others may be 0
 
@@ -151,20 +151,20 @@ def start(
     """
     if (out / SETTINGS).exists() and not resume:
         raise OutputError(f"{out}: holds a run already; --resume goes on with it")
-    where = choose_device(device)
+    where, recipe = choose_device(device), recipe_of(settings.codec)
     workers = join()
     if workers.is_first:
         out.mkdir(parents=True, exist_ok=True)
         _training_set(settings, data, out / PACK, packed)
         if dev:
             _require(dev)
-            packing.pack(list(dev), out / DEV_PACK, seed=settings.data.seed, whole=True)
+            recipe.pack(list(dev), out / DEV_PACK, settings, None, True)
         (out / SETTINGS).write_text(json.dumps(asdict(settings), indent=2) + "\n")
     workers.wait()
-    samples = packing.load_pack(out / PACK)
-    scored = packing.load_pack(out / DEV_PACK) if (out / DEV_PACK).exists() else []
+    samples = recipe.load(out / PACK)
+    scored = recipe.load(out / DEV_PACK) if (out / DEV_PACK).exists() else []
     torch.manual_seed(settings.train.seed)
-    task = recipe_of(settings.codec).task(settings.network, settings.recipe, samples, scored, where)
+    task = recipe.task(settings.network, settings.recipe, samples, scored, where)
     progress = loop.train(task, settings.train, out, resume=resume, workers=workers, report=stepped)
     if workers.is_first:
         config, tensors = task.export()
@@ -182,16 +182,7 @@ def _training_set(
         if not data:
             raise InputError("no training data; name folders with --data DIR")
         _require(data)
-        chosen = settings.data
-        if chosen.resolution:
-            packing.pack_blocks(
-                list(data), pack, chosen.resolution, chosen.block_size, chosen.min_points,
-                seed=chosen.seed, samples=chosen.samples, progress=packed,
-            )  # fmt: skip
-        else:
-            packing.pack(
-                list(data), pack, seed=chosen.seed, samples=chosen.samples, progress=packed
-            )
+        recipe_of(settings.codec).pack(list(data), pack, settings, packed, False)
 
 
 def _require(folders: Sequence[Path]) -> None:

@@ -21,6 +21,7 @@ from pcc_cli.codecs.necgs import restore, stream
 from pcc_cli.codecs.necgs.clock import Clock
 from pcc_cli.codecs.necgs.example import Example
 from pcc_cli.codecs.necgs.fit import BATCH, Fit
+from pcc_cli.codecs.necgs.model import NecgsModel, load_model
 from pcc_cli.codecs.necgs.network import TAPS, Plan
 from pcc_cli.codecs.necgs.stream import Network, Place
 from pcc_cli.codecs.necgs.subject import Subject, subjects
@@ -35,8 +36,12 @@ NARROW, WIDE = 4, 64  # channels behind the first stage at quality 1 and 100
 SHARES = 1.0, 1.0, 0.75, 0.5, 0.375, 0.375  # of these channels behind each stage
 LEAST = 4  # channels
 EPOCHS = 1000  # at effort 5; half or twice as many for each step of effort
+WARM_EPOCHS = 250  # likewise, of a network that starts from a model of its grid
 DEFORM_STEPS = 100  # at effort 5
 FINENESS = 8.0  # steps of a weight in the deviation of its matrix
+MODEL_FINENESS = 5.0  # likewise at the usual quality, where weights are coded to a model
+SIZED_QUALITY = 60.0  # from which steps are made coarser, where a size is asked for
+NONE = "none"  # no model
 BITS = 5.6  # of a number of the network, where a size is asked for
 MESH_BYTES = 480  # of a mesh, likewise
 LEAST_BYTES, LEAST_BITS = 150, 2.0  # where less is asked, nothing would come of it
@@ -58,12 +63,13 @@ class Necgs:
         {"quality": 30.0}, {"quality": 50.0}, {"quality": 70.0},
     )  # fmt: skip
 
-    quality: float | None = setting(None, "1 (a narrow network) to 100; 50 if no size is asked")
+    quality: float | None = setting(None, "1 to 100: how fine or wide the network; 50 if no size is asked")
     ratio: float | None = setting(None, "of the raw numbers of all meshes to the file")
     size: int | None = setting(None, "of the file in bytes")
     grid: int = setting(64, "K, nodes along an axis: 32, 64, 128 or 256, or 16 for a try")
     width: int | None = setting(None, "channels behind the first stage; by default by the size")
     taps: int = setting(8, "of a convolution: 8, or 27 as in the paper")
+    model: str = setting("necgs-1", "id of the trained network to start from, none without one")
     effort: int = setting(5, "1 to 9: each step fits twice as long")
     time_limit: float | None = setting(None, "seconds that the fit takes at most")
     shifts: bool = setting(True, "nodes are shifted (Def), not only distances fitted (TSDF)")
@@ -101,17 +107,17 @@ class Necgs:
         chosen = subjects(meshes, self.grid)
         limit = self._limit(meshes)
         room = None if limit is None else limit - around
-        plan = self._plan(len(chosen), room)
+        model = self._start()
+        plan = self._plan(len(chosen), room, model)
         tensors = self._tensors(chosen, progress)
         device = choose_device(self.device)
         examples = [
             Example.of(one.field, values, device)
             for one, values in zip(chosen, tensors, strict=True)
         ]
-        fit = Fit(plan, examples, FINENESS, self.seed, device)
-        self._fitted(fit, plan, chosen, room, progress)
-        network, features = _network(fit, plan), fit.rounded_features()
-        return self._payloads(network, chosen, features, device)
+        fit = Fit(plan, examples, self._fineness(model), self.seed, device, model=model)
+        self._fitted(fit, chosen, room, progress)
+        return self._payloads(fit.network(), chosen, fit.rounded_features(), device)
 
     def encode_more(self, mesh: Mesh, name: str, known: Payload, progress: Progress) -> Payload:
         """The payload of a mesh that joins the set of `known`, whose network stays as it is."""
@@ -121,11 +127,13 @@ class Necgs:
         chosen = subjects(MeshSet({name: mesh}), plan.side, there.frame.radius)
         device = choose_device(self.device)
         tensors = self._tensors(chosen, progress)
-        weights = _weights(network, device)
+        weights = restore.weights_of(network, device)
         fit = Fit(plan, [Example.of(chosen[0].field, tensors[0], device)], FINENESS, self.seed,
                   device, weights)  # fmt: skip
         fit.feature_code = network.feature_code
-        fit.run(0.0, 1.0, self._steps(1), self.time_limit, Clock(progress, PREPARED, 1.0).watch)
+        fit.run(
+            0.0, 1.0, self._steps(1, True), self.time_limit, Clock(progress, PREPARED, 1.0).watch
+        )
         return self._payloads(network, chosen, fit.rounded_features(), device)[0]
 
     def integers(self, payload: Payload) -> list[Array]:
@@ -149,21 +157,22 @@ class Necgs:
             found.append(subject.tensor(steps, self.shifts, self.seed))
         return found
 
-    def _steps(self, meshes: int) -> int:
-        return max(round(EPOCHS * 2.0 ** (self.effort - 5)) * -(-meshes // BATCH), 200)
+    def _steps(self, meshes: int, warm: bool) -> int:
+        epochs = WARM_EPOCHS if warm else EPOCHS
+        return max(round(epochs * 2.0 ** (self.effort - 5)) * -(-meshes // BATCH), 200)
 
     def _fitted(
-        self, fit: Fit, plan: Plan, chosen: list[Subject], room: int | None, progress: Progress
+        self, fit: Fit, chosen: list[Subject], room: int | None, progress: Progress
     ) -> None:
         """Fits until the end, with the steps coarse enough for `room` bytes."""
         clock = Clock(progress, PREPARED, 0.98, fit, self.checkpoint)
         clock.go_on()
-        run = partial(fit.run, steps=self._steps(len(chosen)), seconds=self.time_limit)
+        run = partial(fit.run, steps=self._steps(len(chosen), fit.warm), seconds=self.time_limit)
         run(clock.done, SETTLED, watch=clock.watch)
-        while room is not None and _bytes(fit, plan, chosen) > room and fit.coarsen():
+        while room is not None and _bytes(fit, chosen) > room and fit.coarsen():
             pass
         run(max(clock.done, SETTLED), 1.0, watch=clock.watch)
-        while room is not None and _bytes(fit, plan, chosen) > room and fit.coarsen():
+        while room is not None and _bytes(fit, chosen) > room and fit.coarsen():
             run(1.0 - TOUCH_UP, 1.0, watch=clock.watch)
 
     def _payloads(
@@ -179,14 +188,35 @@ class Necgs:
             found.append(Payload({"error": float(f"{error:.3g}")}, streams, quality, mesh))
         return found
 
+    @property
+    def _sized(self) -> bool:
+        return self.ratio is not None or self.size is not None
+
     def _limit(self, meshes: MeshSet) -> int | None:
         """Of the file, in bytes."""
         if self.ratio is not None:
             return int(meshes.raw_bytes / self.ratio)
         return self.size
 
-    def _plan(self, meshes: int, room: int | None) -> Plan:
-        """The network: as wide as set, or as fits into `room` bytes, or by the quality."""
+    def _start(self) -> NecgsModel | None:
+        """The model from which the network starts, if one of its shape is asked for."""
+        if self.model == NONE or self.width is not None:
+            return None
+        model = load_model(self.model, None)
+        return model if model.plan.taps == self.taps else None
+
+    def _fineness(self, model: NecgsModel | None) -> float:
+        """Without a model the quality is that of the width."""
+        if model is None:
+            return FINENESS
+        quality = SIZED_QUALITY if self._sized else self.quality or USUAL_QUALITY
+        return MODEL_FINENESS * 2.0 ** ((quality - USUAL_QUALITY) / 25)
+
+    def _plan(self, meshes: int, room: int | None, model: NecgsModel | None) -> Plan:
+        """The network: the model's, as wide as set, as fits into `room` bytes, or by quality."""
+        if model is not None:
+            known, usual = model.plan.channels, self._of_width(model.plan.channels[0]).channels
+            return Plan(self.grid, (*known[: len(usual)], *usual[len(known) :]), self.taps)
         if self.width is not None:
             return self._of_width(self.width)
         if room is None:
@@ -208,29 +238,18 @@ class Necgs:
         return Plan(self.grid, tuple(channels), self.taps)
 
 
-def _network(fit: Fit, plan: Plan) -> Network:
-    bells = stream.bells_of(fit.rounded_features())
-    return Network(plan, fit.rounded(), fit.codes, fit.feature_code, bells)
-
-
-def _bytes(fit: Fit, plan: Plan, chosen: list[Subject]) -> int:
+def _bytes(fit: Fit, chosen: list[Subject]) -> int:
     """Of the streams, as the fit is now."""
-    network = _network(fit, plan)
+    network = fit.network()
     meshes = zip(chosen, fit.rounded_features(), strict=True)
     sizes = (len(stream.pack_mesh(network, one.place, rows)) for one, rows in meshes)
     return len(stream.pack_network(network)) + sum(sizes)
 
 
-def _weights(network: Network, device: torch.device) -> dict[str, torch.Tensor]:
-    found = {}
-    for name, whole in network.weights.items():
-        values = (whole * step_of(network.codes[name])).astype(np.float32)
-        found[name] = torch.from_numpy(values).to(device)
-    return found
-
-
 def _mesh(network: Network, place: Place, features: Array, device: torch.device) -> Mesh:
     rows = torch.from_numpy((features * step_of(network.feature_code)).astype(np.float32))
-    found, triangles = restore.restored(network.plan, _weights(network, device), rows.to(device))
+    found, triangles = restore.restored(
+        network.plan, restore.weights_of(network, device), rows.to(device)
+    )
     points = restore.outward(place.frame, found, place.double)
     return Mesh(points, np.full(len(triangles), 3, np.int32), triangles.ravel())

@@ -56,7 +56,7 @@ def sampled(solid: Solid, side: int) -> Field:
         else:
             found, signs = distance.signed(nodes, at, signs)
             coarse.append(_cut(found, at))
-            near = np.abs(found) < bands.REACH * 2 / at
+            near = _near(coarse[-1])
             # Children lie a quarter of a diagonal away: farther from the surface, signs stay.
             far = np.abs(found) > 0.44 * 2 / at
             signs = np.repeat(np.where(far, signs, 0)[near], 8)
@@ -66,6 +66,23 @@ def sampled(solid: Solid, side: int) -> Field:
     values, _ = distance.signed(nodes, side, signs)
     table = bands.neighbours(nodes, np.arange(len(nodes)), side)
     return Field(Band(levels, table), coarse, _cut(values, side))
+
+
+def known(coarse: list[Array], values: Array, side: int) -> Field:
+    """The field that has these distances, of a band that they say themselves."""
+    nodes, levels, distances = bands.all_nodes(bands.FIRST), [], iter(coarse)
+    for at in bands.sides(side):
+        near = np.ones(len(nodes), bool) if at < bands.DENSE else _near(next(distances))
+        levels.append(bands.level(at, nodes, near))
+        nodes = levels[-1].nodes
+    table = bands.neighbours(nodes, np.arange(len(nodes)), side)
+    return Field(Band(levels, table), coarse, values)
+
+
+def _near(distances: Array) -> Array:
+    """(n,) bool: nodes that have children; distances : as in `Field.coarse`"""
+    near: Array = np.abs(distances) < np.float32(bands.REACH / TRUNCATION)
+    return near
 
 
 def _cut(distances: Array, side: int) -> Array:

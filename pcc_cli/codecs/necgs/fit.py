@@ -22,7 +22,9 @@ from pcc_cli import locations
 from pcc_cli.codecs.necgs import band as bands
 from pcc_cli.codecs.necgs import network
 from pcc_cli.codecs.necgs.example import Example
+from pcc_cli.codecs.necgs.model import NecgsModel
 from pcc_cli.codecs.necgs.network import FEATURES, NODES, Decoder, Plan, Weights
+from pcc_cli.codecs.necgs.stream import ModelName, Network, bells_of
 from pcc_cli.entropy.bells import REACH
 from pcc_cli.entropy.steps import code_of, step_of
 from pcc_cli.errors import InputError
@@ -34,6 +36,9 @@ BATCH = 4  # meshes in a step
 PRODUCTS = torch.bfloat16  # twice to five times as fast as float32
 RATE, FEATURE_RATE = 0.02, 0.02
 WARM_UP = 20  # steps
+WARM_RATE = 0.005  # of weights that a model has
+SETTLE = 0.15  # part of the work before which only features are fitted, if a model has all
+PULL = 0.2  # of this rate, towards the model
 FINE_FROM = 0.25  # part of the work before which the last grid is not looked at
 NARROWER = 0.35  # of this part, for each grid that is coarser
 BETAS = 0.9, 0.98  # of running means of gradients and of their squares
@@ -49,6 +54,8 @@ class Fit:
     """A network and features on their way to a set of meshes.
 
     fixed : weights that stay as they are, for meshes that are added; None: they are fitted, too
+    model : that the network starts from, and to which it is coded; None: it starts at random
+    warm : whether all weights start from a model
     fineness : steps of a weight in the deviation of its matrix
     """
 
@@ -60,14 +67,20 @@ class Fit:
         seed: int,
         device: torch.device,
         fixed: Weights | None = None,
+        model: NecgsModel | None = None,
     ) -> None:
         self._plan, self._examples, self._fineness = plan, examples, fineness
         self._generator = torch.Generator().manual_seed(seed)
         start = network.initial(plan, self._generator) if fixed is None else fixed
-        self.weights = {name: weight.to(device) for name, weight in start.items()}
+        self._model = model
+        known = {} if model is None else model.known(plan)
+        self._base = {name: torch.from_numpy(w).float().to(device) for name, w in known.items()}
+        start = {**start, **self._base}
+        self.weights = {name: weight.clone().to(device) for name, weight in start.items()}
         self._learns = fixed is None
+        self.warm = len(self._base) == len(self.weights)
         shape = (len(examples), NODES, FEATURES)
-        spread = FEATURE_START if self._learns else 0.0
+        spread = FEATURE_START if self._learns and not self.warm else 0.0
         self.features = (torch.randn(shape, generator=self._generator) * spread).to(device)
         self.codes = self._codes() if self._learns else {}
         self.feature_code = code_of(FEATURE_STEP)
@@ -78,6 +91,7 @@ class Fit:
         self._ladder = [
             (FINE_FROM * NARROWER ** (len(sides) - 2 - n), side, work[n] / work[-1])
             for n, side in enumerate(sides[:-1])
+            if self._learns and not self.warm
         ]
         self._steppers = {name: _Adam(weight) for name, weight in self.weights.items()}
         self._steppers["features"] = _Adam(self.features)
@@ -106,7 +120,13 @@ class Fit:
 
     def rounded(self) -> dict[str, Array]:
         """Name -> (rows, columns) int64 of all weights, in their steps."""
-        return {name: _whole(weight, self.codes[name]) for name, weight in self.weights.items()}
+        return {name: _whole(self._moved(name), code) for name, code in self.codes.items()}
+
+    def network(self) -> Network:
+        """As it goes into the file."""
+        model = None if self._model is None else ModelName(self._model.id, self._model.sha256)
+        bells = bells_of(self.rounded_features())
+        return Network(self._plan, self.rounded(), self.codes, self.feature_code, bells, model)
 
     def rounded_features(self) -> Array:
         """(meshes, NODES, FEATURES) int64"""
@@ -163,6 +183,8 @@ class Fit:
     def _digest(self) -> str:
         """Of the network and of all tensors that are fitted."""
         digest = hashlib.blake2b(repr((self._plan, self._fineness)).encode(), digest_size=16)
+        for base in self._base.values():
+            digest.update(base.cpu().numpy().tobytes())
         for example in self._examples:
             digest.update(example.values.cpu().numpy().tobytes())
         return digest.hexdigest()
@@ -171,11 +193,20 @@ class Fit:
         """Of the steps of all weights as they are now."""
         codes = {}
         for name, weight in self.weights.items():
-            size = weight.detach().abs()
-            spread = max(float(size.square().mean().sqrt()), 0.02)
-            most = float(size.max()) / (0.95 * REACH) + 1e-9
+            spread = max(float(weight.detach().square().mean().sqrt()), 0.02)
+            most = float(self._moved(name).detach().abs().max()) / (0.95 * REACH) + 1e-9
             codes[name] = code_of(max(spread / self._fineness, most))
         return codes
+
+    def _moved(self, name: str) -> Tensor:
+        """The weight `name` as it is stored: by how much it differs from the base."""
+        weight = self.weights[name]
+        return weight - self._base[name] if name in self._base else weight
+
+    def _stored(self, name: str) -> Tensor:
+        """The weight `name` as a decoder has it, with a gradient."""
+        found = _through(self._moved(name), self.codes[name])
+        return self._base[name] + found if name in self._base else found
 
     def _step(self, done: float) -> float:
         self._steps += 1
@@ -183,26 +214,36 @@ class Fit:
         if self._learns and done < WEIGHTS_FIXED and self._steps % WEIGHTS_EVERY == 0:
             self.codes = self._codes()
         until, work = next(
-            ((side, work) for end, side, work in self._ladder if done < end and self._learns),
+            ((side, work) for end, side, work in self._ladder if done < end),
             (self._plan.side, 1.0),
         )
         rows = self._rows()
+        learns = self._learns and (done >= SETTLE or not self.warm)
         for weight in self.weights.values():
-            weight.requires_grad_(self._learns)
+            weight.requires_grad_(learns)
         chosen = self.features[rows].requires_grad_()
         loss, error = self._loss(rows, chosen, until)
         loss.backward()
-        if self._learns:
-            for name, weight in self.weights.items():
-                if weight.grad is not None:  # not so of what lies behind `until`
-                    self._steppers[name].step(weight.grad, RATE * slope)
-                    weight.grad = None
+        for name, weight in self.weights.items():
+            if weight.grad is not None:  # not so of what lies behind `until`
+                known = name in self._base
+                rate = (WARM_RATE if known else RATE) * slope
+                self._steppers[name].step(weight.grad, rate)
+                weight.grad = None
+                if known:
+                    self._pull(name, rate * PULL)
         assert chosen.grad is not None
         # The loss is a mean over the meshes of the batch.
         gradient = chosen.grad * len(rows)
         self._steppers["features"].step(gradient, FEATURE_RATE * slope, rows)
         self._done += work
         return error
+
+    @torch.no_grad()
+    def _pull(self, name: str, by: float) -> None:
+        """Brings a weight nearer to its base: those stay there that no gradient keeps away."""
+        moved = self._moved(name)
+        self.weights[name].copy_(self._base[name] + moved.sign() * (moved.abs() - by).clamp(min=0))
 
     def _rows(self) -> list[int]:
         if not self._order:
@@ -213,7 +254,7 @@ class Fit:
     def _loss(self, rows: list[int], chosen: Tensor, until: int) -> tuple[Tensor, float]:
         weights = self.weights
         if self._learns:
-            weights = {name: _through(w, self.codes[name]) for name, w in weights.items()}
+            weights = {name: self._stored(name) for name in weights}
         decoder = Decoder(self._plan, weights, PRODUCTS)
         features = _through(chosen, self.feature_code)
         parts = [

@@ -8,7 +8,10 @@ import torch
 from pcc_cli.codecs.necgs import band as bands
 from pcc_cli.codecs.necgs import contour
 from pcc_cli.codecs.necgs.field import TRUNCATION
+from pcc_cli.codecs.necgs.model import load_model
 from pcc_cli.codecs.necgs.network import Decoder, Plan, Table, Weights
+from pcc_cli.codecs.necgs.stream import Network
+from pcc_cli.entropy.steps import step_of
 from pcc_cli.geometry import Array
 from pcc_cli.levelset.solid import Frame
 
@@ -38,6 +41,16 @@ def restored(plan: Plan, weights: Weights, features: torch.Tensor) -> tuple[Arra
     table = bands.neighbours(nodes, np.arange(len(nodes)), plan.side)
     found = decoder.last(x, Table.of(table, len(nodes), device)).double().cpu().numpy()
     return contour.whole(np.clip(found, -1, 1), nodes, inside)
+
+
+def weights_of(network: Network, device: torch.device) -> Weights:
+    """Of the decoder, float32. ModelError where a network is coded to a model that is not there."""
+    known = {} if network.model is None else load_model(*network.model).known(network.plan)
+    found = {}
+    for name, whole in network.weights.items():
+        values = whole * step_of(network.codes[name]) + known.get(name, 0.0)
+        found[name] = torch.from_numpy(values.astype(np.float32)).to(device)
+    return found
 
 
 def outward(frame: Frame, vertices: Array, double: bool) -> Array:

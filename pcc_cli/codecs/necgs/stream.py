@@ -1,7 +1,7 @@
 """The network of a set, and a mesh of it, to bytes and back: docs/format-necgs.md.
 
-network: plan | for each matrix: step, bell | step of features | bell of each channel of features
-         | range-coded integers of all matrices
+network: plan | model | for each matrix: step, bell | step of features
+         | bell of each channel of features | range-coded integers of all matrices
 mesh: flags, frame | range-coded integers of its features
 """
 
@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,14 +28,22 @@ MOST_CHANNELS = 128
 _PLAN = struct.Struct("<HB")
 _MESH = struct.Struct("<B4d")
 _DOUBLE = 1
+_SHA256 = 32  # bytes
 Unknown = Callable[[str], int]
+
+
+class ModelName(NamedTuple):
+    """id : of an installed model; sha256 : hex, of its config and weights"""
+
+    id: str
+    sha256: str
 
 
 @dataclass(frozen=True)
 class Network:
     """What all meshes share.
 
-    weights : name -> (rows, columns) int64, -REACH .. REACH
+    weights : name -> (rows, columns) int64, -REACH .. REACH; if the model has them, differences
     codes : name -> code of their step
     feature_code, bells : code of the step of features, and the bell of each of their channels
     """
@@ -44,11 +53,13 @@ class Network:
     codes: dict[str, int]
     feature_code: int
     bells: tuple[int, ...]
+    model: ModelName | None = None
 
     def integers(self) -> list[Array]:
         """All that was decoded."""
         head = [self.plan.side, self.plan.taps, *self.plan.channels, self.feature_code]
-        return [np.array([*head, *self.codes.values()], np.int64), *self.weights.values()]
+        name = [] if self.model is None else [np.frombuffer(_pack_model(self.model), np.uint8)]
+        return [np.array([*head, *self.codes.values()], np.int64), *name, *self.weights.values()]
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,7 @@ def pack_network(network: Network) -> bytes:
     coder = RangeEncoder()
     for name, values in weights.items():
         coder.encode((values.ravel() + REACH).astype(np.int32), _tables(chosen[name], values.size))
-    head = _PLAN.pack(plan.side, plan.taps) + bytes(plan.channels)
+    head = _PLAN.pack(plan.side, plan.taps) + bytes(plan.channels) + _pack_model(network.model)
     pairs = bytes(b for name in weights for b in (network.codes[name], chosen[name]))
     return head + pairs + bytes([network.feature_code, *network.bells]) + coder.finish()
 
@@ -81,6 +92,7 @@ def unpack_network(data: bytes) -> Network:
     plan = _plan(data)
     shapes = plan.shapes()
     start = _PLAN.size + len(plan.channels)
+    model, start = _model(data, start)
     codes, bells, rest = (data[start : start + 2 * len(shapes)][k::2] for k in (0, 1, 0))
     start += 2 * len(shapes)
     rest = data[start : start + 1 + FEATURES]
@@ -93,7 +105,7 @@ def unpack_network(data: bytes) -> Network:
         weights[name] = symbols.reshape(shape).astype(np.int64) - REACH
     coder.finish()
     named = dict(zip(shapes, codes, strict=True))
-    return Network(plan, weights, named, rest[0], tuple(rest[1:]))
+    return Network(plan, weights, named, rest[0], tuple(rest[1:]), model)
 
 
 def pack_mesh(network: Network, place: Place, features: Array) -> bytes:
@@ -135,6 +147,25 @@ def _plan(data: bytes) -> Plan:
     if len(channels) < stages or not all(1 <= c <= MOST_CHANNELS for c in channels):
         raise FormatError("the channels of a set's network are cut off or out of bounds")
     return Plan(side, channels, taps)
+
+
+def _pack_model(model: ModelName | None) -> bytes:
+    if model is None:
+        return b"\0"
+    name = model.id.encode("ascii")
+    return bytes([len(name)]) + name + bytes.fromhex(model.sha256)
+
+
+def _model(data: bytes, start: int) -> tuple[ModelName | None, int]:
+    """What `_pack_model` made, and where it ends."""
+    length = data[start] if start < len(data) else 0
+    name, digest = start + 1, start + 1 + length
+    if not length:
+        return None, name
+    end = digest + _SHA256
+    if end > len(data) or not data[name:digest].isascii():
+        raise FormatError("the model that a set's network is coded to is cut off or damaged")
+    return ModelName(data[name:digest].decode("ascii"), data[digest:end].hex()), end
 
 
 def _tables(number: int, rows: int) -> Array:

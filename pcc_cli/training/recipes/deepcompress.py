@@ -42,7 +42,7 @@ from pcc_cli.nn.quantizers import ACTIVATION_MAX, ACTIVATION_STEP, round_through
 from pcc_cli.training import checkpoint
 from pcc_cli.training.loop import CHECKPOINT
 from pcc_cli.training.recipes.augment import augmented, cropped
-from pcc_cli.training.recipes.base import Recipe, Sample
+from pcc_cli.training.recipes.base import Cloud, Recipe
 from pcc_cli.tree import neighbours, octree
 from pcc_cli.tree.morton import depth_of, morton_order
 from pcc_cli.tree.neighbours import Level
@@ -219,8 +219,8 @@ class DeepCompressTask:
         self,
         config: NetworkConfig,
         recipe: DeepCompressRecipe,
-        train: Sequence[Sample],
-        dev: Sequence[Sample],
+        train: Sequence[Cloud],
+        dev: Sequence[Cloud],
         device: torch.device,
     ) -> None:
         if len(recipe.worth) != config.qualities or len(recipe.level_weights) != STAGES:

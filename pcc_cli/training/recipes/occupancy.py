@@ -16,7 +16,7 @@ from pcc_cli.codecs.occupancy.network import STAGES, LevelStep, NetworkConfig
 from pcc_cli.geometry import Array
 from pcc_cli.nn.layers import FloatLayers
 from pcc_cli.training.recipes.augment import augmented
-from pcc_cli.training.recipes.base import Recipe, Sample
+from pcc_cli.training.recipes.base import Cloud, Recipe
 from pcc_cli.tree import neighbours, octree
 from pcc_cli.tree.morton import depth_of, morton_order
 
@@ -76,7 +76,7 @@ def _level_bits(step: LevelStep, codes: Tensor) -> Tensor:
     return total / float(np.log(2))
 
 
-def _chances(samples: Sequence[Sample]) -> Array:
+def _chances(samples: Sequence[Cloud]) -> Array:
     """(len(samples),) how often each is drawn, so that the domains have their SHARES."""
     domains = [sample.domain for sample in samples]
     weights = np.array([SHARES.get(domain, 0.1) / domains.count(domain) for domain in domains])
@@ -91,8 +91,8 @@ class OccupancyTask:
         self,
         config: NetworkConfig,
         recipe: OccupancyRecipe,
-        train: Sequence[Sample],
-        dev: Sequence[Sample],
+        train: Sequence[Cloud],
+        dev: Sequence[Cloud],
         device: torch.device,
     ) -> None:
         self.config, self.recipe, self.device = config, recipe, device
