@@ -63,7 +63,7 @@ class Necgs:
         {"quality": 30.0}, {"quality": 50.0}, {"quality": 70.0},
     )  # fmt: skip
 
-    quality: float | None = setting(None, "1 to 100: how fine or wide the network; 50 if no size is asked")
+    quality: float | None = setting(None, "1 to 100: how fine the network; 50 if no size is asked")
     ratio: float | None = setting(None, "of the raw numbers of all meshes to the file")
     size: int | None = setting(None, "of the file in bytes")
     grid: int = setting(64, "K, nodes along an axis: 32, 64, 128 or 256, or 16 for a try")
