@@ -109,9 +109,10 @@ def set_cases() -> dict[str, Case]:
     box = Mesh(corners, sizes, quads.ravel())
     lens = Mesh((corners * [3, 1, 0.4]).astype(np.float32), sizes, quads.ravel())
     small = {"grid": 16, "effort": 1, "width": 5}
+    close = {"grid": 16, "effort": 1, "quality": 1.0}  # to the model
     return {
         "boxes": (MeshSet({"box.obj": box, "lens.ply": lens}), {"settings": small}),
-        "known": (MeshSet({"box.obj": box}), {"settings": {"grid": 32, "effort": 1}}),
+        "known": (MeshSet({"box.obj": box}), {"settings": close}),
     }
 
 

@@ -317,13 +317,16 @@ def test_a_file_with_something_else_has_no_meshes():
 
 def test_a_size_is_kept():
     for settings in ({"size": 4200}, {"ratio": 9.0}):
-        data = api.compress(toys(), api.Options(settings={**QUICK, "width": None, **settings}))
+        sized = {"grid": 16, "effort": 1, "model": "none", **settings}
+        data = api.compress(toys(), api.Options(settings=sized))
         assert len(data) <= settings.get("size", toys().raw_bytes / 9)
 
 
 def test_a_size_that_is_too_small_is_refused_at_once():
-    with pytest.raises(InputError, match=r"2 meshes need .* bytes more"):
-        api.compress(toys(), api.Options(settings={**QUICK, "width": None, "size": 1500}))
+    for model in ("none", "necgs-1"):
+        sized = {"grid": 64, "model": model, "size": 700}
+        with pytest.raises(InputError, match=r"2 meshes need .* bytes more"):
+            api.compress(toys(), api.Options(settings=sized))
 
 
 def test_any_damage_is_noticed(packed):

@@ -36,15 +36,17 @@ NARROW, WIDE = 4, 64  # channels behind the first stage at quality 1 and 100
 SHARES = 1.0, 1.0, 0.75, 0.5, 0.375, 0.375  # of these channels behind each stage
 LEAST = 4  # channels
 EPOCHS = 1000  # at effort 5; half or twice as many for each step of effort
-WARM_EPOCHS = 250  # likewise, of a network that starts from a model of its grid
+MORE_EPOCHS = 250  # likewise, of a mesh that is added
 DEFORM_STEPS = 100  # at effort 5
 FINENESS = 8.0  # steps of a weight in the deviation of its matrix
-MODEL_FINENESS = 5.0  # likewise at the usual quality, where weights are coded to a model
+MODEL_FINENESS = 5.0  # likewise, where weights are coded to a model
+PULL, MANY = 0.2, 32  # towards the model at the usual quality, of sets of so many meshes or more
 SIZED_QUALITY = 60.0  # from which steps are made coarser, where a size is asked for
 NONE = "none"  # no model
 BITS = 5.6  # of a number of the network, where a size is asked for
 MESH_BYTES = 480  # of a mesh, likewise
 LEAST_BYTES, LEAST_BITS = 150, 2.0  # where less is asked, nothing would come of it
+LEAST_KNOWN_BITS = 0.06  # likewise, of a number that is coded to a model
 SETTLED = 0.7  # part of the fit after which the size is made right
 TOUCH_UP = 0.03  # of the fit, after coarser steps
 PREPARED = 0.1  # of the progress, when tensors are made
@@ -115,7 +117,9 @@ class Necgs:
             Example.of(one.field, values, device)
             for one, values in zip(chosen, tensors, strict=True)
         ]
-        fit = Fit(plan, examples, self._fineness(model), self.seed, device, model=model)
+        fineness = FINENESS if model is None else MODEL_FINENESS
+        pull = self._pull(len(chosen))
+        fit = Fit(plan, examples, fineness, self.seed, device, model=model, pull=pull)
         self._fitted(fit, chosen, room, progress)
         return self._payloads(fit.network(), chosen, fit.rounded_features(), device)
 
@@ -131,9 +135,8 @@ class Necgs:
         fit = Fit(plan, [Example.of(chosen[0].field, tensors[0], device)], FINENESS, self.seed,
                   device, weights)  # fmt: skip
         fit.feature_code = network.feature_code
-        fit.run(
-            0.0, 1.0, self._steps(1, True), self.time_limit, Clock(progress, PREPARED, 1.0).watch
-        )
+        watch = Clock(progress, PREPARED, 1.0).watch
+        fit.run(0.0, 1.0, self._steps(1, MORE_EPOCHS), self.time_limit, watch)
         return self._payloads(network, chosen, fit.rounded_features(), device)[0]
 
     def integers(self, payload: Payload) -> list[Array]:
@@ -157,8 +160,7 @@ class Necgs:
             found.append(subject.tensor(steps, self.shifts, self.seed))
         return found
 
-    def _steps(self, meshes: int, warm: bool) -> int:
-        epochs = WARM_EPOCHS if warm else EPOCHS
+    def _steps(self, meshes: int, epochs: int = EPOCHS) -> int:
         return max(round(epochs * 2.0 ** (self.effort - 5)) * -(-meshes // BATCH), 200)
 
     def _fitted(
@@ -167,7 +169,7 @@ class Necgs:
         """Fits until the end, with the steps coarse enough for `room` bytes."""
         clock = Clock(progress, PREPARED, 0.98, fit, self.checkpoint)
         clock.go_on()
-        run = partial(fit.run, steps=self._steps(len(chosen), fit.warm), seconds=self.time_limit)
+        run = partial(fit.run, steps=self._steps(len(chosen)), seconds=self.time_limit)
         run(clock.done, SETTLED, watch=clock.watch)
         while room is not None and _bytes(fit, chosen) > room and fit.coarsen():
             pass
@@ -205,28 +207,25 @@ class Necgs:
         model = load_model(self.model, None)
         return model if model.plan.taps == self.taps else None
 
-    def _fineness(self, model: NecgsModel | None) -> float:
-        """Without a model the quality is that of the width."""
-        if model is None:
-            return FINENESS
+    def _pull(self, meshes: int) -> float:
+        """How strongly the network is held to its model: more where few meshes pay for it."""
         quality = SIZED_QUALITY if self._sized else self.quality or USUAL_QUALITY
-        return MODEL_FINENESS * 2.0 ** ((quality - USUAL_QUALITY) / 25)
+        shared = max(MANY / meshes, 1.0) ** 0.5
+        return PULL * shared * 2.0 ** ((USUAL_QUALITY - quality) / 25)
 
     def _plan(self, meshes: int, room: int | None, model: NecgsModel | None) -> Plan:
         """The network: the model's, as wide as set, as fits into `room` bytes, or by quality."""
         if model is not None:
             known, usual = model.plan.channels, self._of_width(model.plan.channels[0]).channels
-            return Plan(self.grid, (*known[: len(usual)], *usual[len(known) :]), self.taps)
+            plan = Plan(self.grid, (*known[: len(usual)], *usual[len(known) :]), self.taps)
+            _require(room, meshes, plan.numbers * LEAST_KNOWN_BITS)
+            return plan
         if self.width is not None:
             return self._of_width(self.width)
         if room is None:
             quality = USUAL_QUALITY if self.quality is None else self.quality
             return self._of_width(round(NARROW * (WIDE / NARROW) ** ((quality - 1) / 99)))
-        least = meshes * LEAST_BYTES + self._of_width(LEAST).numbers * LEAST_BITS / 8
-        if room < least:
-            raise InputError(
-                f"necgs: {meshes} meshes need {math.ceil(least - room):,} bytes more than was asked"
-            )
+        _require(room, meshes, self._of_width(LEAST).numbers * LEAST_BITS)
         bits = 8 * (room - meshes * MESH_BYTES)
         widths = range(LEAST, stream.MOST_CHANNELS + 1)
         fitting = [w for w in widths if self._of_width(w).numbers * BITS <= bits]
@@ -236,6 +235,15 @@ class Necgs:
         stages = self.grid.bit_length() - 3
         channels = [max(round(width * share), min(LEAST, width)) for share in SHARES[:stages]]
         return Plan(self.grid, tuple(channels), self.taps)
+
+
+def _require(room: int | None, meshes: int, bits: float) -> None:
+    """InputError where `room` has no place for so many meshes and a network of `bits`."""
+    missing = 0 if room is None else meshes * LEAST_BYTES + bits / 8 - room
+    if missing > 0:
+        raise InputError(
+            f"necgs: {meshes} meshes need {math.ceil(missing):,} bytes more than was asked"
+        )
 
 
 def _bytes(fit: Fit, chosen: list[Subject]) -> int:

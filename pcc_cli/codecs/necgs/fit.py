@@ -36,9 +36,6 @@ BATCH = 4  # meshes in a step
 PRODUCTS = torch.bfloat16  # twice to five times as fast as float32
 RATE, FEATURE_RATE = 0.02, 0.02
 WARM_UP = 20  # steps
-WARM_RATE = 0.005  # of weights that a model has
-SETTLE = 0.15  # part of the work before which only features are fitted, if a model has all
-PULL = 0.2  # of this rate, towards the model
 FINE_FROM = 0.25  # part of the work before which the last grid is not looked at
 NARROWER = 0.35  # of this part, for each grid that is coarser
 BETAS = 0.9, 0.98  # of running means of gradients and of their squares
@@ -55,7 +52,8 @@ class Fit:
 
     fixed : weights that stay as they are, for meshes that are added; None: they are fitted, too
     model : that the network starts from, and to which it is coded; None: it starts at random
-    warm : whether all weights start from a model
+    pull : part of their rate at which weights go back to those of the model: the more, the fewer of
+        them differ from it in the end
     fineness : steps of a weight in the deviation of its matrix
     """
 
@@ -68,19 +66,19 @@ class Fit:
         device: torch.device,
         fixed: Weights | None = None,
         model: NecgsModel | None = None,
+        pull: float = 0.0,
     ) -> None:
         self._plan, self._examples, self._fineness = plan, examples, fineness
         self._generator = torch.Generator().manual_seed(seed)
         start = network.initial(plan, self._generator) if fixed is None else fixed
-        self._model = model
+        self._model, self._pull = model, pull
         known = {} if model is None else model.known(plan)
         self._base = {name: torch.from_numpy(w).float().to(device) for name, w in known.items()}
         start = {**start, **self._base}
         self.weights = {name: weight.clone().to(device) for name, weight in start.items()}
         self._learns = fixed is None
-        self.warm = len(self._base) == len(self.weights)
         shape = (len(examples), NODES, FEATURES)
-        spread = FEATURE_START if self._learns and not self.warm else 0.0
+        spread = FEATURE_START if self._learns and model is None else 0.0
         self.features = (torch.randn(shape, generator=self._generator) * spread).to(device)
         self.codes = self._codes() if self._learns else {}
         self.feature_code = code_of(FEATURE_STEP)
@@ -91,7 +89,7 @@ class Fit:
         self._ladder = [
             (FINE_FROM * NARROWER ** (len(sides) - 2 - n), side, work[n] / work[-1])
             for n, side in enumerate(sides[:-1])
-            if self._learns and not self.warm
+            if self._learns
         ]
         self._steppers = {name: _Adam(weight) for name, weight in self.weights.items()}
         self._steppers["features"] = _Adam(self.features)
@@ -182,7 +180,9 @@ class Fit:
 
     def _digest(self) -> str:
         """Of the network and of all tensors that are fitted."""
-        digest = hashlib.blake2b(repr((self._plan, self._fineness)).encode(), digest_size=16)
+        digest = hashlib.blake2b(
+            repr((self._plan, self._fineness, self._pull)).encode(), digest_size=16
+        )
         for base in self._base.values():
             digest.update(base.cpu().numpy().tobytes())
         for example in self._examples:
@@ -218,20 +218,17 @@ class Fit:
             (self._plan.side, 1.0),
         )
         rows = self._rows()
-        learns = self._learns and (done >= SETTLE or not self.warm)
         for weight in self.weights.values():
-            weight.requires_grad_(learns)
+            weight.requires_grad_(self._learns)
         chosen = self.features[rows].requires_grad_()
         loss, error = self._loss(rows, chosen, until)
         loss.backward()
         for name, weight in self.weights.items():
             if weight.grad is not None:  # not so of what lies behind `until`
-                known = name in self._base
-                rate = (WARM_RATE if known else RATE) * slope
-                self._steppers[name].step(weight.grad, rate)
+                self._steppers[name].step(weight.grad, RATE * slope)
                 weight.grad = None
-                if known:
-                    self._pull(name, rate * PULL)
+                if name in self._base:
+                    self._draw(name, RATE * slope * self._pull)
         assert chosen.grad is not None
         # The loss is a mean over the meshes of the batch.
         gradient = chosen.grad * len(rows)
@@ -240,7 +237,7 @@ class Fit:
         return error
 
     @torch.no_grad()
-    def _pull(self, name: str, by: float) -> None:
+    def _draw(self, name: str, by: float) -> None:
         """Brings a weight nearer to its base: those stay there that no gradient keeps away."""
         moved = self._moved(name)
         self.weights[name].copy_(self._base[name] + moved.sign() * (moved.abs() - by).clamp(min=0))
