@@ -146,7 +146,9 @@ def test_two_processes_train_one_network(tmp_path, sections):
         "checkpoint.safetensors", "log.csv", "model", "settings.json", "train.pack",
     ]  # fmt: skip
     wanted = Settings().updated(sections, "test")
-    assert json.loads((folder / "settings.json").read_text()) == asdict(wanted)
+    assert json.loads((folder / "settings.json").read_text()) == json.loads(
+        json.dumps(asdict(wanted))
+    )
 
 
 def test_one_process_is_alone(monkeypatch):
