@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
+
 from pcc_cli.codecs import CODECS
 from pcc_cli.errors import InputError
 from pcc_cli.evaluation.bd import bd_table
@@ -28,6 +30,10 @@ WITH_ATTRIBUTES = "--attributes"
 OTHERS = ("draco", "laz", "zstd")
 VOLUME_RATES = (0.064, 0.32)  # bits a sample
 AT_SIZES, AT_BOUNDS = ("sperr", "tthresh"), ("sz3", "zfp")
+KEYS = "keyspheres.1"
+# Of the dev meshes, by the beginnings of their names; all others are animals, people, statues, fruit.
+MADE = ("abc", "bsq_", "contactdb_bin", "contactdb_f", "contactdb_m", "seg_", "thingi_", "tm_", "ycb_c")
+SURFACE = ("chamfer", "f_score", "mesh_distance")
 HEADING = "\n## "
 VERSIONS = re.compile(r"^Versions: (.*)\.$", re.MULTILINE)
 
@@ -69,6 +75,7 @@ TITLES = (
     "Lossy colours",
     "Time and memory, lossless geometry",
     "Meshes",
+    "Meshes at 2, 4 and 8 kB",
     "Volumes",
     "BD-rates, volumes",
     "Time and memory, volumes",
@@ -79,6 +86,8 @@ def tables(rows: list[Row]) -> Iterator[str]:
     """All tables that the rows give, with their titles."""
     fields = [row for row in rows if row.kind == "volume"]
     clouds = [row for row in rows if row.kind == "points"]
+    triangles = [row for row in rows if row.kind == "mesh"]
+    small = {row.file for row in triangles if row.codec == KEYS}
     geometry = [row for row in clouds if WITH_ATTRIBUTES not in row.config]
     attributed = [row for row in clouds if WITH_ATTRIBUTES in row.config]
     facts = machine()
@@ -94,7 +103,8 @@ def tables(rows: list[Row]) -> Iterator[str]:
         las(attributed),
         lossy_colours(attributed),
         times(geometry),
-        meshes([row for row in rows if row.kind == "mesh"]),
+        meshes([row for row in triangles if row.file not in small]),
+        small_meshes([row for row in triangles if row.file in small]),
         volumes(fields),
         bd(fields),
         volume_times(fields),
@@ -348,6 +358,62 @@ def meshes(rows: list[Row]) -> Iterator[str]:
             for row in rows
         ),
     )
+
+
+def decimated(rows: list[Row], size: int) -> dict[str, float]:
+    """What decimation and Draco have at `size` bytes, between the two rows beside it.
+
+    A straight line through the logarithms. With all its faces a mesh is the last of these rows.
+    """
+    rivals = [row for row in rows if row.codec == "decimation+draco" or row.setting == "qp10"]
+    rivals.sort(key=lambda row: row.bytes)
+    places = [math.log(row.bytes) for row in rivals]
+    return {
+        name: math.exp(
+            np.interp(math.log(size), places, [math.log(row.metrics[name]) for row in rivals])
+        )
+        for name in SURFACE
+    }
+
+
+def small_meshes(rows: list[Row]) -> Iterator[str]:
+    """keyspheres at each size beside decimation and Draco; then how often it is ahead."""
+    ahead: dict[tuple[str, str], list[str]] = {}
+
+    def line(row: Row, group: list[Row]) -> list[str]:
+        name, mine, theirs = Path(row.file).stem, row.metrics, decimated(group, row.bytes)
+        kind = "made" if name.startswith(MADE) else "organic"
+        won = {m: (mine[m] > theirs[m]) == (m == "f_score") for m in SURFACE}
+        for metric in SURFACE:
+            ahead.setdefault((row.setting, f"{kind} {metric}"), []).append(name * won[metric])
+        pairs = (
+            small_cell(values, m, row.peak or 1.0, values is (mine if won[m] else theirs))
+            for m in SURFACE
+            for values in (mine, theirs)
+        )
+        iou = f"{mine['iou']:.4f}" if "iou" in mine else ""
+        return [f"`{name}`", f"{row.bytes:,}", *pairs, iou]
+
+    def lines() -> Iterator[list[str]]:
+        for _, group in cases(rows):
+            mine = sorted((row for row in group if row.codec == KEYS), key=lambda row: row.bytes)
+            yield from (line(row, group) for row in mine)
+
+    titles = "Chamfer | decimated | F-score | decimated | to the surface | decimated | IoU"
+    yield from table(f"mesh | bytes | {titles}", lines())
+    for setting in dict.fromkeys(setting for setting, _ in ahead):
+        yield f"\nAhead at {setting.removeprefix('size ')} bytes: " + "; ".join(
+            f"{label} {sum(map(bool, names))} of {len(names)}"
+            for (one, label), names in ahead.items()
+            if one == setting
+        ) + "."
+
+
+def small_cell(values: dict[str, float], metric: str, longest: float, best: bool) -> str:
+    """Lengths in thousandths of the longest side; bold if it is the better of two."""
+    value = values[metric]
+    text = f"{value:.3f}" if metric == "f_score" else f"{1000 * value / longest:.2f}"
+    return f"**{text}**" if best else text
 
 
 def at_rate(rows: list[Row], codec: str, rate: float) -> Row | None:

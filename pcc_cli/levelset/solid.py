@@ -124,9 +124,13 @@ class Solid:
         signed: Array = np.where(np.where(flat == 0, inside, signs[flat]), -distances, distances)
         return signed.reshape(shape)
 
-    def near_surface(self, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Points whose density falls as exp(-|distance| / spread), and their signed distances."""
-        count = min(NEAR, max(LEAST, int(SECONDS / self._seconds_of_a_sign(rng))))
+    def near_surface(self, rng: np.random.Generator, wanted: int) -> tuple[Array, Array]:
+        """Points whose density falls as exp(-|distance| / spread), and their signed distances.
+
+        wanted : so many of them, within LEAST and NEAR; fewer where their signs would take long
+        """
+        fast = int(SECONDS / self._seconds_of_a_sign(rng))
+        count = min(NEAR, max(LEAST, min(wanted, fast)))
         base, normals = self.on_surface(count, rng)
         spread = np.where(rng.random(count) < 0.5, *SPREADS)
         points = np.clip(base + normals * (rng.laplace(size=count) * spread)[:, None], -1, 1)

@@ -59,11 +59,11 @@ class Keyspheres:
     latent: bool = setting(False, "spheres have 29 fitted features each")
     activation: str = setting("sine", "sine, or leaky as in the paper")
     band: float = setting(
-        0.05, "of distances that matter, in a ball of 0.9; 0: all, as in the paper"
+        0.025, "of distances that matter, in a ball of 0.9; 0: all, as in the paper"
     )
     weight_bits: float = setting(BITS, "about so many for each number of the network")
     steps: int = setting(12_000, "of fitting; half of them take half of the time")
-    batch: int = setting(2048, "points in a step")
+    batch: int = setting(1024, "points in a step")
     rate: float = setting(0.02, "at which fitting learns")
     restarts: int = setting(3, "random starts, the best of which goes on")
     seed: int = setting(0, "of all random numbers")
@@ -118,7 +118,7 @@ class Keyspheres:
         plan = self._plan(len(keys), (size or USUAL_SIZE) - around, shape.points.dtype)
         device = choose_device(self.device)
         field = plan.field(keys, device)
-        samples = Samples.of(solid, field, self.seed, device)
+        samples = Samples.of(solid, field, self.steps * self.batch, self.seed, device)
         fit = Fit(samples, field, self.band, self.batch, self.rate, self.seed)
         pack = partial(stream.pack, plan, frame, keys)
         limit = (

@@ -1,6 +1,6 @@
 """Fitting the network to a mesh, first in floats, then with its numbers rounded as in the file.
 
-The loss is the mean |tanh(output) - tanh(distance / band)| over points of which nine in ten lie
+The loss is the mean |tanh(output) - tanh(distance / band)| over points nearly all of which lie
 near the surface, their density falling exponentially; band 0 is the paper's |tanh(output) -
 distance|. Whatever of a matrix matters less is rounded more: the steps are in inverse proportion
 to the root mean square of the outputs' derivatives.
@@ -25,7 +25,8 @@ from pcc_cli.levelset.solid import Solid, grid_points
 from pcc_cli.nn.quantizers import round_through
 from pcc_cli.nn.soap import Soap
 
-NEAR_SHARE = 0.9  # of a batch
+NEAR_SHARE = 0.95  # of a batch
+REPEATS = 25  # of a sample in a fit
 HELD = 10_000  # samples near the surface that are not fitted
 TRIAL_STEPS = 150  # of each start but the best
 ROUNDED_SHARE = 0.4  # of the steps, at the end, with rounded numbers
@@ -48,8 +49,11 @@ class Samples:
     far_distances: Tensor
 
     @classmethod
-    def of(cls, solid: Solid, field: Field, seed: int, device: torch.device) -> Samples:
-        points, distances = solid.near_surface(np.random.default_rng(seed))
+    def of(
+        cls, solid: Solid, field: Field, draws: int, seed: int, device: torch.device
+    ) -> Samples:
+        """draws : of a sample in the whole fit; a short one needs fewer, and sooner has them"""
+        points, distances = solid.near_surface(np.random.default_rng(seed), draws // REPEATS)
         arrays = points, grid_points(), distances, solid.grid.ravel()
         near, far, *values = (
             torch.from_numpy(np.asarray(array, np.float32)).to(device) for array in arrays
