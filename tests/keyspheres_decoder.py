@@ -22,7 +22,8 @@ class Surface:
 
     def __init__(self, data):
         self.head, places = data[:42], struct.unpack_from("<B2HBf4dH", data)
-        layers, width, count, flags, self.band, *self.centre, self.radius, size = places
+        layers, width, count, flags, self.band, *centre, self.radius, size = places
+        self.centre = np.array(centre)
         assert flags < 8
         self.latent, self.leaky, self.double = (bool(flags & bit) for bit in (1, 2, 4))
         self.cells, self.radii = spheres(data[44 : 44 + size], count)
@@ -39,7 +40,7 @@ class Surface:
 
     def distances(self, points):
         """[3] Of places (n, 3) of the file."""
-        places = (points - np.array(self.centre)) * 0.9 / self.radius
+        places = (points - self.centre) * 0.9 / self.radius
         layers = [
             scaled(whole, *pair)
             for whole, pair in zip(self.numbers, np.reshape(self.codes, (-1, 2)), strict=True)

@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 import trimesh
 
+from pcc_cli.codecs.keyspheres import codec as codecs_of_keys
 from pcc_cli.codecs.keyspheres.codec import STREAM, Keyspheres
-from pcc_cli.geometry import Mesh
+from pcc_cli.geometry import Array, Mesh
 from pcc_cli.levelset import solid as solids
+from pcc_cli.levelset.surface import Function, surface
 
-FAST = {"width": 12, "layers": 3, "steps": 150, "batch": 256, "restarts": 1, "device": "cpu"}
+FAST = {"width": 12, "layers": 3, "steps": 200, "batch": 256, "restarts": 1, "resolution": 32}
 CASES = {
-    "as it is": {"spheres": 5},
-    "no spheres": {"spheres": 0, "layers": 1},
-    "latent": {"spheres": 6, "latent": True},
-    "as published": {"spheres": 20, "activation": "leaky", "band": 0.0},
+    "as it is": ("float32", {"spheres": 5}),
+    "no spheres": ("float64", {"spheres": 0, "layers": 1}),
+    "latent": ("float32", {"spheres": 6, "latent": True}),
+    "as published": ("float64", {"spheres": 20, "activation": "leaky", "band": 0.0}),
 }
 
 
@@ -25,26 +27,41 @@ def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(solids, "NEAR", 12_000)
 
 
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Function]:
+    """The functions whose zero levels are decoded."""
+    functions: list[Function] = []
+
+    def watched(function: Function, resolution: int) -> tuple[Array, Array]:
+        functions.append(function)
+        return surface(function, resolution)
+
+    monkeypatch.setattr(codecs_of_keys, "surface", watched)
+    return functions
+
+
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_a_decoder_written_from_the_document_agrees(name: str, kind: type) -> None:
+def test_a_decoder_written_from_the_document_agrees(name: str, asked: list[Function]) -> None:
+    kind, settings = CASES[name]
     torus = trimesh.creation.torus(20.0, 9.0)
     faces = torus.faces.astype(np.int64)
     points = (torus.vertices + (4000, -70, 0)).astype(kind)
-    codec = Keyspheres(**{**FAST, **CASES[name]})  # type: ignore[arg-type]
+    codec = Keyspheres(**{**FAST, **settings})  # type: ignore[arg-type]
     payload = codec.encode(Mesh(points, np.full(len(faces), 3, np.int32), faces.ravel()))
     found = keyspheres_decoder.Surface(payload.streams[STREAM])
     for one, other in zip(found.integers(), codec.integers(payload), strict=True):
         assert np.array_equal(one, other)
-    assert found.double == (kind is np.float64)
-    check_surface(found, codec.decode(payload))
+    mesh = codec.decode(payload)
+    assert mesh.points.dtype == kind and found.double == (kind == "float64")
+    probes = np.random.default_rng(3).uniform(-0.55, 0.55, (20_000, 3))  # in the ball of 0.97
+    distances = found.distances(probes * found.radius / 0.9 + found.centre)
+    assert np.abs(distances - asked[0](probes)).max() < 1e-4
+    check_volume(found, mesh)
 
 
-def check_surface(found: keyspheres_decoder.Surface, mesh: Mesh) -> None:
-    """That `mesh` is where the distances of the other decoder are 0, and only there."""
-    size = float(np.ptp(mesh.points, axis=0).max())
-    assert np.abs(found.distances(mesh.points.astype(float))).max() < 2e-3
-    low, high = mesh.points.min(axis=0) - 0.02 * size, mesh.points.max(axis=0) + 0.02 * size
+def check_volume(found: keyspheres_decoder.Surface, mesh: Mesh) -> None:
+    """That `mesh` encloses as much as is inside for the other decoder."""
+    low, high = mesh.points.min(axis=0) - 0.1, mesh.points.max(axis=0) + 0.1
     probes = np.random.default_rng(3).uniform(low, high, (20_000, 3))
     inside = float((found.distances(probes) < 0).mean() * np.prod(high - low))
     volume = trimesh.Trimesh(mesh.points, mesh.triangles(), process=False).volume
