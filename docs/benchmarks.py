@@ -31,9 +31,9 @@ OTHERS = ("draco", "laz", "zstd")
 VOLUME_RATES = (0.064, 0.32)  # bits a sample
 AT_SIZES, AT_BOUNDS = ("sperr", "tthresh"), ("sz3", "zfp")
 KEYS = "keyspheres.1"
-# Of the dev meshes, by the beginnings of their names; all others are animals, people, statues, fruit.
-MADE = ("abc", "bsq_", "contactdb_bin", "contactdb_f", "contactdb_m", "seg_", "thingi_", "tm_", "ycb_c")
-SURFACE = ("chamfer", "f_score", "mesh_distance")
+# Names of made things begin so; all others of the dev meshes are animals, people, statues, fruit.
+MADE = ("abc", "bsq", "contactdb_bin", "contactdb_f", "contactdb_m", "seg", "thingi", "tm", "ycb_c")
+SURFACE = {"chamfer": "Chamfer", "f_score": "F-score", "mesh_distance": "distance to the surface"}
 HEADING = "\n## "
 VERSIONS = re.compile(r"^Versions: (.*)\.$", re.MULTILINE)
 
@@ -378,35 +378,40 @@ def decimated(rows: list[Row], size: int) -> dict[str, float]:
 
 def small_meshes(rows: list[Row]) -> Iterator[str]:
     """keyspheres at each size beside decimation and Draco; then how often it is ahead."""
-    ahead: dict[tuple[str, str], list[str]] = {}
+    ahead: dict[tuple[str, str, str], list[bool]] = {}
 
     def line(row: Row, group: list[Row]) -> list[str]:
         name, mine, theirs = Path(row.file).stem, row.metrics, decimated(group, row.bytes)
         kind = "made" if name.startswith(MADE) else "organic"
         won = {m: (mine[m] > theirs[m]) == (m == "f_score") for m in SURFACE}
-        for metric in SURFACE:
-            ahead.setdefault((row.setting, f"{kind} {metric}"), []).append(name * won[metric])
+        for m in SURFACE:
+            ahead.setdefault((row.setting, m, kind), []).append(won[m])
         pairs = (
-            small_cell(values, m, row.peak or 1.0, values is (mine if won[m] else theirs))
+            small_cell(values, m, row.peak or 1.0, best)
             for m in SURFACE
-            for values in (mine, theirs)
+            for values, best in ((mine, won[m]), (theirs, not won[m]))
         )
-        iou = f"{mine['iou']:.4f}" if "iou" in mine else ""
-        return [f"`{name}`", f"{row.bytes:,}", *pairs, iou]
+        return [
+            f"`{name}`",
+            f"{row.bytes:,}",
+            *pairs,
+            f"{mine['iou']:.4f}" if "iou" in mine else "",
+        ]
 
     def lines() -> Iterator[list[str]]:
         for _, group in cases(rows):
             mine = sorted((row for row in group if row.codec == KEYS), key=lambda row: row.bytes)
             yield from (line(row, group) for row in mine)
 
-    titles = "Chamfer | decimated | F-score | decimated | to the surface | decimated | IoU"
-    yield from table(f"mesh | bytes | {titles}", lines())
-    for setting in dict.fromkeys(setting for setting, _ in ahead):
-        yield f"\nAhead at {setting.removeprefix('size ')} bytes: " + "; ".join(
-            f"{label} {sum(map(bool, names))} of {len(names)}"
-            for (one, label), names in ahead.items()
+    titles = " | ".join(f"{title} | decimated" for title in SURFACE.values())
+    yield from table(f"mesh | bytes | {titles} | IoU", lines())
+    for setting in dict.fromkeys(place[0] for place in ahead):
+        counts = (
+            f"{SURFACE[m]}, {kind} {sum(won)} of {len(won)}"
+            for (one, m, kind), won in sorted(ahead.items())
             if one == setting
-        ) + "."
+        )
+        yield f"\nAhead at {setting.removeprefix('size ')} bytes: {'; '.join(counts)}."
 
 
 def small_cell(values: dict[str, float], metric: str, longest: float, best: bool) -> str:

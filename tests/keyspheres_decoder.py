@@ -128,7 +128,7 @@ def bounds(number):
 
 def frequencies(number):
     """[2] Of -127 .. 127."""
-    with decimal.localcontext(prec=30, rounding=decimal.ROUND_HALF_EVEN):
+    with decimal.localcontext(decimal.Context(30, decimal.ROUND_HALF_EVEN)):
         s = number % 32
         width = decimal.Decimal((4 + s % 4) << s // 4) / 16
         powers = [k * k / (2 * width * width) if number < 32 else k / width for k in range(128)]

@@ -109,3 +109,35 @@ def test_lossy_colours_are_compared_at_equal_luma(benchmarks: ModuleType) -> Non
     assert "| `cloud` | occupancy.1 | colours 7 | 200 | 1.600 | 30.00 | 31.00 |" in lines
     (change,) = [line for line in lines if "| gpcc-raht | Y |" in line]
     assert change == "| `cloud` | occupancy.1 | gpcc-raht | Y | -9.1 % | +0.83 dB |"
+
+
+def mesh_row(codec: str, setting: str, size: int, error: float) -> Row:
+    found = {"chamfer": 2 * error, "mesh_distance": error, "f_score": 1 - error, "iou": 0.9}
+    return Row(
+        "a/cow.ply", "0" * 64, "mesh", 8000, codec, version="1", setting=setting, bytes=size,
+        metrics=found, peak=10.0,
+    )  # fmt: skip
+
+
+MESHES = [
+    mesh_row("keyspheres.1", "size 2048", 2000, 0.05),
+    mesh_row("keyspheres.1", "size 4096", 4000, 0.01),
+    mesh_row("decimation+draco", "1200 faces", 2000, 0.04),
+    mesh_row("decimation+draco", "4800 faces", 8000, 0.01),
+    mesh_row("draco", "qp7", 5000, 0.001),
+]
+
+
+def test_meshes_are_compared_at_our_sizes(benchmarks: ModuleType) -> None:
+    text = "\n".join(benchmarks.small_meshes(MESHES))
+    assert "| `cow` | 2,000 | 10.00 | **8.00** | 0.950 | **0.960** | 5.00 | **4.00** |" in text
+    # Half way between two sizes, by logarithms, half of the error at the smaller one.
+    assert "| `cow` | 4,000 | **2.00** | 4.00 | **0.990** | 0.975 | **1.00** | 2.00 |" in text
+    assert "Ahead at 2048 bytes: Chamfer, organic 0 of 1" in text
+    assert "distance to the surface, organic 1 of 1" in text
+
+
+def test_meshes_at_sizes_have_a_section_of_their_own(benchmarks: ModuleType) -> None:
+    titles = [part for part in benchmarks.tables([*MESHES, *ROWS]) if "## Mesh" in part]
+    assert len(titles) == 1
+    assert titles[0].startswith("\n## Meshes at 2, 4 and 8 kB")

@@ -45,7 +45,7 @@ def test_a_decoder_written_from_the_document_agrees(name: str, asked: list[Funct
     kind, settings = CASES[name]
     torus = trimesh.creation.torus(20.0, 9.0)
     faces = torus.faces.astype(np.int64)
-    points = (torus.vertices + (4000, -70, 0)).astype(kind)
+    points = (torus.vertices + np.array([4000, -70, 0])).astype(kind)
     codec = Keyspheres(**{**FAST, **settings})  # type: ignore[arg-type]
     payload = codec.encode(Mesh(points, np.full(len(faces), 3, np.int32), faces.ravel()))
     found = keyspheres_decoder.Surface(payload.streams[STREAM])

@@ -49,9 +49,7 @@ class Samples:
     far_distances: Tensor
 
     @classmethod
-    def of(
-        cls, solid: Solid, field: Field, draws: int, seed: int, device: torch.device
-    ) -> Samples:
+    def of(cls, solid: Solid, field: Field, draws: int, seed: int, device: torch.device) -> Samples:
         """draws : of a sample in the whole fit; a short one needs fewer, and sooner has them"""
         points, distances = solid.near_surface(np.random.default_rng(seed), draws // REPEATS)
         arrays = points, grid_points(), distances, solid.grid.ravel()
