@@ -106,7 +106,12 @@ def scaled(whole, weights, offsets):
 
 class Numbers(Stream):
     def take(self, count, number):
-        return np.array([self.symbol(bounds(number)) - 127 for _ in range(count)], int)
+        symbols = [self.symbol(bounds(number)) - 127 for _ in range(count)]
+        far = [place for place, symbol in enumerate(symbols) if abs(symbol) == 127]
+        found = np.array(symbols, int)
+        if far:
+            found[far] += self.take(len(far), number)
+        return found
 
     def symbol(self, limits):
         """format-rangecoder.md, chapter 3."""

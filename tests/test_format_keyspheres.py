@@ -6,9 +6,12 @@ import keyspheres_decoder
 import numpy as np
 import pytest
 import trimesh
+from test_keyspheres import example
 
 from pcc_cli.codecs.keyspheres import codec as codecs_of_keys
+from pcc_cli.codecs.keyspheres import stream
 from pcc_cli.codecs.keyspheres.codec import STREAM, Keyspheres
+from pcc_cli.codecs.keyspheres.stream import Quantized
 from pcc_cli.geometry import Array, Mesh
 from pcc_cli.levelset import solid as solids
 from pcc_cli.levelset.surface import Function, surface
@@ -57,6 +60,16 @@ def test_a_decoder_written_from_the_document_agrees(name: str, asked: list[Funct
     distances = found.distances(probes * found.radius / 0.9 + found.centre)
     assert np.abs(distances - asked[0](probes)).max() < 1e-4
     check_volume(found, mesh)
+
+
+def test_it_agrees_on_numbers_far_out() -> None:
+    *rest, layers = example()
+    far = [Quantized(layer.values * 9, layer.steps) for layer in layers]
+    found = keyspheres_decoder.Surface(stream.pack(*rest, far))
+    assert all(
+        np.array_equal(one, layer.values) for one, layer in zip(found.numbers, far, strict=True)
+    )
+    assert max(abs(layer.values).max() for layer in far) > 1000
 
 
 def check_volume(found: keyspheres_decoder.Surface, mesh: Mesh) -> None:

@@ -192,6 +192,17 @@ def test_stream_gives_everything_back():
         assert (one.values == other.values).all()
 
 
+def test_numbers_far_out_come_back_and_larger_ones_are_refused():
+    *rest, layers = example()
+    values = np.arange(-stream.LARGEST, stream.LARGEST)[: layers[1].values.size * 400 : 400]
+    few = np.resize(values, layers[1].values.shape)
+    layers[1] = Quantized(few, layers[1].steps)
+    assert (stream.unpack(stream.pack(*rest, layers)).layers[1].values == few).all()
+    layers[1] = Quantized(np.full_like(few, stream.LARGEST + bells.REACH), layers[1].steps)
+    with pytest.raises(FormatError, match="too large"):
+        stream.unpack(stream.pack(*rest, layers))
+
+
 def test_a_stream_that_is_cut_is_refused():
     data = stream.pack(*example())
     # Behind its end a range coder reads zeros: what is cut off there is for checksums to notice.

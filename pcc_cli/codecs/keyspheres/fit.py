@@ -18,8 +18,7 @@ from torch import Tensor
 
 from pcc_cli.codecs.keyspheres import network
 from pcc_cli.codecs.keyspheres.network import Field
-from pcc_cli.codecs.keyspheres.stream import Quantized
-from pcc_cli.entropy.bells import REACH
+from pcc_cli.codecs.keyspheres.stream import LARGEST, Quantized
 from pcc_cli.entropy.steps import STEPS, code_of, step_of
 from pcc_cli.levelset.solid import Solid, grid_points
 from pcc_cli.nn.quantizers import round_through
@@ -30,7 +29,7 @@ REPEATS = 25  # of a sample in a fit
 HELD = 10_000  # samples near the surface that are not fitted
 TRIAL_STEPS = 150  # of each start but the best
 ROUNDED_SHARE = 0.4  # of the steps, at the end, with rounded numbers
-ROUNDED_RATE = 0.25  # of the learning rate when they begin
+ROUNDED_RATE = 0.1  # of the learning rate when they begin
 WARM_UP = 100
 PROBES = 256, 12  # points, and random sums of their outputs, whose derivatives are taken
 Watch = Callable[[float, str], None]
@@ -190,8 +189,8 @@ def step_codes(
     codes = []
     for matrix, pair in zip(matrices, sensitivities, strict=True):
         parts = (matrix[:, :-1], matrix[:, -1])
-        # No step so small that a number would need more than REACH of them.
-        least = [float(part.abs().max()) / (0.85 * REACH) + 1e-9 for part in parts]
+        # No step so small that a number would need more than LARGEST of them.
+        least = [float(part.abs().max()) / (0.5 * LARGEST) + 1e-9 for part in parts]
         wanted = [max(loss / one, low) for one, low in zip(pair, least, strict=True)]
         codes.append((code_of(wanted[0] * 2 ** (0.5 / STEPS)), code_of(wanted[1])))
     return codes
@@ -204,6 +203,6 @@ def quantized(matrices: Sequence[Tensor], codes: Sequence[tuple[int, int]]) -> l
         values = matrix.detach().double().cpu().numpy()
         scales = np.full(values.shape[1], step_of(pair[0]))
         scales[-1] = step_of(pair[1])
-        whole = np.clip(np.rint(values / scales), -REACH, REACH).astype(np.int64)
+        whole = np.clip(np.rint(values / scales), -LARGEST, LARGEST).astype(np.int64)
         found.append(Quantized(whole, pair))
     return found

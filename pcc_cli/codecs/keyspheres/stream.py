@@ -25,6 +25,8 @@ from pcc_cli.levelset.solid import CELLS, Frame
 _FRAME = struct.Struct("<4d")
 _SIZE = struct.Struct("<H")
 _MOST_RICE = 20
+LINKS = 32  # symbols of a number, at most
+LARGEST = REACH * (LINKS - 1)  # number
 HEAD_BYTES = HEAD.size + _FRAME.size  # plan and frame
 
 
@@ -32,7 +34,7 @@ HEAD_BYTES = HEAD.size + _FRAME.size  # plan and frame
 class Quantized:
     """One matrix as integers.
 
-    values : (outputs, inputs + 1) int64, -REACH .. REACH, the last column of offsets
+    values : (outputs, inputs + 1) int64, -LARGEST .. LARGEST, the last column of offsets
     steps : codes of the steps of weights and of offsets
     """
 
@@ -60,7 +62,7 @@ class Unpacked(NamedTuple):
 def pack(plan: Plan, frame: Frame, spheres: Spheres, layers: Sequence[Quantized]) -> bytes:
     """All of it."""
     placed = _rice(np.diff(spheres.cells, prepend=-1) - 1) + _rice(spheres.radii)
-    parts = [part for layer in layers for part in layer.parts()]
+    parts = [_symbols(part) for layer in layers for part in layer.parts()]
     bells = [best(part) for part in parts]
     codes = [code for layer in layers for code in layer.steps]
     coder = RangeEncoder()
@@ -103,14 +105,38 @@ def _layers(data: bytes, shapes: Sequence[tuple[int, int]]) -> list[Quantized]:
     coder = RangeDecoder(data[4 * len(shapes) :])
     layers = []
     for i, (rows, columns) in enumerate(shapes):
-        weights, offsets = (
-            coder.decode(_tables(bells[2 * i + k], n)).astype(np.int64) - REACH
-            for k, n in enumerate((rows * (columns - 1), rows))
-        )
+        counts = rows * (columns - 1), rows
+        weights, offsets = (_numbers(coder, bells[2 * i + k], n) for k, n in enumerate(counts))
         values = np.concatenate([weights.reshape(rows, -1), offsets[:, None]], axis=1)
         layers.append(Quantized(values, (codes[2 * i], codes[2 * i + 1])))
     coder.finish()
     return layers
+
+
+def _symbols(values: Array) -> Array:
+    """-REACH .. REACH; behind them all, one more for each of -REACH or REACH, to be added to it.
+
+    So one number that is far out costs some bits, and no step has to be large because of it.
+    """
+    found = []
+    while len(values):
+        part = np.clip(values, -REACH, REACH)
+        found.append(part)
+        values = (values - part)[np.abs(part) == REACH]
+    return np.concatenate(found)
+
+
+def _numbers(coder: RangeDecoder, bell_number: int, count: int) -> Array:
+    """What `_symbols` took. FormatError."""
+    values = np.zeros(count, np.int64)
+    going = np.arange(count)
+    for _ in range(LINKS):
+        part = coder.decode(_tables(bell_number, len(going))).astype(np.int64) - REACH
+        values[going] += part
+        going = going[np.abs(part) == REACH]
+        if not len(going):
+            return values
+    raise FormatError("a number of a network is too large")
 
 
 def _tables(number: int, rows: int) -> Array:
