@@ -59,6 +59,32 @@ def test_lossless_at_a_size_is_the_best(benchmarks: ModuleType) -> None:
     assert "**lossless** (300 B)" in text
 
 
+def cloud_row(codec: str, setting: str, size: int, psnr: float) -> Row:
+    return Row(
+        "body.ply", "0" * 64, "points", 8000, codec, version="1", setting=setting, bytes=size,
+        bpp=size / 1000, metrics={"d1_psnr_db": psnr},
+    )  # fmt: skip
+
+
+def test_entropy_models_are_compared_at_equal_quality(benchmarks: ModuleType) -> None:
+    sizes = {"deepcompress.1:gaussian": 400, "deepcompress.1:context": 300, "gpcc-octree": 500}
+    rows = [
+        cloud_row(codec, f"rate {psnr}", size * (psnr - 60), float(psnr))
+        for codec, size in sizes.items()
+        for psnr in (65, 68, 72)
+    ]
+    text = "\n".join(benchmarks.entropy_models(rows))
+    assert "| `body` | `context` | 1,500 @ 65.00; 2,400 @ 68.00; 3,600 @ 72.00 | -25.0 % " in text
+    assert "| -30 to -40 % | -40.0 % |  |" in text
+    assert (
+        "| `body` | `gaussian` | 2,000 @ 65.00; 3,200 @ 68.00; 4,800 @ 72.00 |  |  | -20.0 %"
+        in text
+    )
+    assert not list(benchmarks.entropy_models([]))
+    made = "".join(benchmarks.tables(rows))
+    assert "## Entropy models of deepcompress" in made and "Lossy geometry" not in made
+
+
 def test_sections_without_rows_stay(benchmarks: ModuleType) -> None:
     old = "\nMeasured.\nVersions: a: 1; b: 1.\n\n## Meshes\n\nold\n\n## Volumes\n\nold\n"
     new = "\nMeasured.\nVersions: b: 2; c: 3.\n\n## Volumes\n\nnew\n\n## Lossless geometry\n\nnew\n"
