@@ -22,6 +22,7 @@ from pcc_cli.errors import FormatError, InputError, ModelError, UnsupportedError
 from pcc_cli.evaluation import run
 from pcc_cli.evaluation.choices import Choices
 from pcc_cli.geometry import PointCloud, VoxelCloud
+from pcc_cli.metrics.neighbours import Neighbours
 from pcc_cli.tree import octree
 
 CPU = torch.device("cpu")
@@ -150,11 +151,26 @@ def test_all_qualities_decode(quality, metric):
 
 
 def test_qualities_are_plans_that_rise():
-    plans = [plan_for(quality, None) for quality in range(1, 101)]
-    assert [plan.exact for plan in plans] == sorted(plan.exact for plan in plans)
+    plans = [plan_for(quality, None) for quality in np.linspace(1, 100, 397)]
+    places = [plan.exact + plan.share for plan in plans]
+    assert places[0] == 0 and places[-1] == STAGES and (np.diff(places) > 0).all()
     assert {plan.exact for plan in plans} == {0, 1, 2}
-    assert all(1 <= plan.gain <= 100 for plan in plans)
-    assert plan_for(77, 1) == Plan(exact=1, gain=77)
+    assert plan_for(77, 1) == Plan(exact=1, gain=77, share=0)
+
+
+def test_every_quality_is_larger_and_nearer_than_those_before():
+    """Of 100 levels; sizes and errors may waver by a little from one to the next, not from ten."""
+    cloud = VoxelCloud(trees.surface(6))
+    sizes, errors = [], []
+    for quality in (1, 12, 23, 34, 45, 56, 67, 78, 89, 100):
+        payload = codec(quality=quality).encode(cloud)
+        sizes.append(sum(len(stream) for stream in payload.streams.values()))
+        decoded = codec().decode(payload).voxels.astype(float)
+        there, back = Neighbours(decoded), Neighbours(cloud.voxels.astype(float))
+        pairs = there.nearest(back.points)[0], back.nearest(there.points)[0]
+        errors.append(max((distances**2).mean() for distances in pairs))
+    assert (np.diff(sizes) > 0).all()
+    assert (np.diff(errors) < 0).all() and errors[-1] == 0
 
 
 def test_settings_are_checked():

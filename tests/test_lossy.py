@@ -192,3 +192,17 @@ def test_carried_means_and_labels():
     assert means.tolist() == [15.0, 50.0, 50.0]
     assert labels.tolist() == [3, 8, 8]
     assert [len(column) for column in carried(values, voxels, decoded[:0])] == [0, 0]
+
+
+def test_carried_from_the_nearest_few():
+    voxels = np.array([[0, 0, 0], [1, 0, 0], [4, 0, 0]])
+    shades = np.arange(0, 100, dtype=np.uint8)[[10, 21, 50]]
+    quantity = np.concatenate([shades, np.arange(60, dtype=np.uint8)])
+    voxels = np.concatenate([voxels, np.full((60, 3), 900)])
+    values = [quantity, np.repeat(np.array([3, 5, 8], np.uint8), [1, 1, 61])]
+    decoded = np.array([[0, 1, 0], [4, 0, 0]])
+    for nearest, means in [(1, [10, 50]), (2, [16, 36]), (3, [27, 27])]:
+        found = carried(values, voxels, decoded, nearest)
+        assert [column.tolist() for column in found] == [means, [3, 8]]
+    one = carried([quantity[:1]], voxels[:1], decoded, 5)
+    assert one[0].tolist() == [10, 10]

@@ -35,6 +35,7 @@ RECORD, COLUMNS = "TILE", "ATTR"  # kinds of sections; all others of a tile are 
 # Of one tile, checked before decoding.
 POINTS_LIMIT = {"points": 1 << 22, "mesh": 1 << 32, "volume": 1 << 40, "meshes": 1 << 32}
 SECTION_BYTES = 21  # of a section beside its data
+NEAREST = "nearest"  # setting of codecs: source points whose attributes a decoded one takes
 RESOLUTION = "resolution"  # setting of codecs whose meshes are made when they are decoded
 
 
@@ -155,7 +156,8 @@ def _returned(piece: Piece, codec: Codec, payload: Payload) -> Piece:
     shape = codec.decode(payload) if payload.decoded is None else payload.decoded
     assert not isinstance(shape, PointCloud)
     if isinstance(shape, VoxelCloud) and isinstance(piece.shape, VoxelCloud):
-        columns = carried(piece.columns, piece.shape.voxels, shape.voxels)
+        around = getattr(codec, NEAREST, None)
+        columns = carried(piece.columns, piece.shape.voxels, shape.voxels, around)
         return Piece(shape, columns, _integers(codec, payload))
     return Piece(shape, [], _integers(codec, payload))
 

@@ -23,10 +23,10 @@ from pcc_cli.codecs import rootcell
 from pcc_cli.codecs.base import Payload, Progress, setting, silent
 from pcc_cli.codecs.deepcompress import coarse, entropy, priors, thresholds
 from pcc_cli.codecs.deepcompress.entropy import Part
-from pcc_cli.codecs.deepcompress.latents import QUALITY_MAX, Quantizer
+from pcc_cli.codecs.deepcompress.latents import QUALITY_MAX, UNIT, Quantizer
 from pcc_cli.codecs.deepcompress.model import DeepCompressModel, load_model
 from pcc_cli.codecs.deepcompress.network import STAGES, Analysis
-from pcc_cli.codecs.deepcompress.walk import MAX_CELLS, Walk
+from pcc_cli.codecs.deepcompress.walk import MAX_CELLS, SUREST, Walk, sureness
 from pcc_cli.errors import FormatError, InputError
 from pcc_cli.fields import integer, member
 from pcc_cli.geometry import Array, Shape, VoxelCloud
@@ -49,7 +49,7 @@ class DeepCompress:
     exact: ClassVar[bool] = True
     lossless: ClassVar[bool] = False
     rates: ClassVar[tuple[dict[str, Any], ...]] = tuple(
-        {"quality": quality} for quality in (1.0, 50.0, 100.0)
+        {"quality": quality} for quality in (20.0, 50.0, 80.0)
     )
 
     quality: float = setting(50.0, "1, the smallest files, to 100, the best ones")
@@ -59,6 +59,9 @@ class DeepCompress:
     )
     metric: str = setting("d1", "what thresholds are chosen for: d1 or d2, to points or planes")
     block_size: int = setting(64, "voxels along a block, which has a threshold of its own")
+    nearest: int | None = setting(
+        None, "points whose mean colour a restored one takes; else as MPEG recolours"
+    )
     model: str = setting("deepcompress-1", "id of the trained networks")
     device: str = setting("auto", "where they run; not part of the file, which is the same on all")
 
@@ -73,6 +76,8 @@ class DeepCompress:
             raise InputError(f"--metric is d1 or d2, not '{self.metric}'")
         if self.block_size not in BLOCK_SIZES:
             raise InputError(f"--block-size is one of {BLOCK_SIZES}, not {self.block_size}")
+        if self.nearest is not None and self.nearest < 1:
+            raise InputError(f"--nearest is 1 or more, not {self.nearest}")
 
     def config(self) -> dict[str, Any]:
         """What decoding needs, as JSON."""
@@ -95,7 +100,7 @@ class DeepCompress:
 
     def _encoded(self, tree: octree.Octree, device: torch.device, progress: Progress) -> Payload:
         model = load_model(self.model, None, self.entropy_model, device)
-        plan = plan_for(round(self.quality), self.exact_levels)
+        plan = plan_for(self.quality, self.exact_levels)
         progress(0.0, "coarse cells")
         exact = coarse.Encoder(tree.codes)
         levels = exact.upper(tree.depth - STAGES, MAX_CELLS, device)
@@ -103,17 +108,8 @@ class DeepCompress:
         latents = _Wanted.of(model, plan.gain, tree, levels)
         stream, coded = entropy.encode(model, plan.gain, *levels, latents.steps)
         progress(0.4, "synthesis")
-        walk = Walk(model, plan.gain, levels[1], coded.inputs, self.block_size)
-        counts = [int(octree.POPCOUNT[c].sum(dtype=np.int64)) for c in tree.codes[-STAGES:]]
-        marks = []
-        for stage, count in enumerate(counts[:-1]):
-            odds = walk.log_odds()
-            if stage < plan.exact:
-                walk.follow(exact.next(odds, MAX_CELLS).to(device))
-            else:
-                marks.append(_mark(odds, count))
-                walk.descend(marks[-1])
-        marks.append(_mark(walk.log_odds(), counts[-1]))
+        walk = Walk(model, plan.gain, levels[1], coded.inputs, self.block_size, exact)
+        marks, sure = _descended(walk, exact, tree, plan)
         progress(0.7, "thresholds")
         chosen = thresholds.choose(
             octree.voxels_of(tree), walk.candidates(), marks[-1], walk.block_count, MAX_VOXELS,
@@ -126,6 +122,7 @@ class DeepCompress:
             "entropy_model": model.prior.name,
             "block_size": self.block_size,
             "marks": marks,
+            "sure": sure,
             "model": {"id": model.id, "sha256": model.sha256},
         }
         streams = {"OCCU": exact.finish(), "LATE": stream, "THRE": thresholds.pack(chosen)}
@@ -150,21 +147,20 @@ def _decoded(payload: Payload, device: torch.device) -> VoxelCloud:
         raise FormatError(f"there are no blocks of {block_size} voxels")
     depth = integer(meta, "depth", STAGES + 1, rootcell.MAX_DEPTH)
     cells = integer(meta, "cells", 1, MAX_CELLS)
-    base, marks = rootcell.corner_of(meta, depth), _marks(meta, STAGES - refined)
+    base = rootcell.corner_of(meta, depth)
+    marks = _limits(meta, "marks", STAGES - refined, -MARK_LIMIT, MARK_LIMIT)
+    sure = _limits(meta, "sure", STAGES - refined, 0, SUREST + 1)
     model = load_model(member(recorded, "id", str), member(recorded, "sha256", str), name, device)
     exact = coarse.Decoder(payload.stream("OCCU"))
     levels = exact.upper(depth - STAGES, cells, device)
     if len(levels[1]) != cells:
         raise FormatError(f"the tree has {len(levels[1])} cells, its header says {cells}")
     coded = entropy.decode(model, gain, *levels, payload.stream("LATE"))
-    walk = Walk(model, gain, levels[1], coded.inputs, block_size)
-    for _ in range(refined):
-        walk.follow(exact.next(walk.log_odds(), MAX_CELLS).to(device))
-    exact.finish()
-    for mark in marks[:-1]:
+    walk = Walk(model, gain, levels[1], coded.inputs, block_size, exact)
+    for mark, reach in [(None, 0)] * refined + list(zip(marks, sure, strict=True)):
         walk.log_odds()
-        walk.descend(mark)
-    walk.log_odds()
+        walk.step(mark, reach)
+    exact.finish()
     indices = thresholds.unpack(payload.stream("THRE"), walk.block_count)
     return VoxelCloud(walk.voxels(thresholds.marks(marks[-1], indices)) + base)
 
@@ -175,26 +171,27 @@ class Plan:
 
     exact : levels below the cells with latents that are stored exactly, too: 0, 1 or 2
     gain : 1 .. 100, how finely latents are quantized
+    share : 0 .. 1, how much of the next level is coded: what is least certain
     """
 
     exact: int
     gain: int
+    share: float
 
 
-def plan_for(quality: int, exact: int | None) -> Plan:
-    """The plan for a quality 1 .. 100; with `exact` given, the quality is that of the latents."""
+def plan_for(quality: float, exact: int | None) -> Plan:
+    """The plan for a quality 1 .. 100; with `exact` given, the quality is that of the latents.
+
+    Measured on dense captures: coding the children that are in doubt costs less than latents that
+    tell as much, on one level after the other. So latents stay at their lowest gain, at which they
+    say nothing, and the quality is how far down the tree is coded: at 1 to the cells with latents,
+    at 100 to the voxels.
+    """
     if exact is not None:
-        return Plan(exact, quality)
-    exact = sum(quality >= first for first in _EXACT_FROM)
-    low, high = (1, *_EXACT_FROM, QUALITY_MAX + 1)[exact : exact + 2]
-    first, last = _GAINS[exact]
-    return Plan(exact, first + (last - first) * (quality - low) // max(high - 1 - low, 1))
-
-
-# Measured on dense captures: an exact level is cheaper than latents that tell as much, so latents
-# stay at their lowest gain, at which they say nothing, until both levels are exact.
-_EXACT_FROM = 34, 67  # qualities from which one and two levels are exact
-_GAINS = (1, 1), (1, 1), (1, 1)  # from the first to the last quality of each
+        return Plan(exact, round(quality), 0.0)
+    place = (quality - 1) / (QUALITY_MAX - 1) * STAGES
+    exact = min(int(place), STAGES - 1)
+    return Plan(exact, 1, place - exact)
 
 
 @dataclass(frozen=True)
@@ -232,6 +229,23 @@ class _Wanted:
         return found
 
 
+def _descended(
+    walk: Walk, exact: coarse.Encoder, tree: octree.Octree, plan: Plan
+) -> tuple[list[int], list[int]]:
+    """Takes the three steps of `walk`: marks and surenesses of the levels that are not exact."""
+    marks, sure = [], []
+    for stage, codes in enumerate(tree.codes[-STAGES:]):
+        odds = walk.log_odds()
+        if stage < plan.exact:
+            walk.step(None)
+            continue
+        marks.append(_mark(odds, int(octree.POPCOUNT[codes].sum(dtype=np.int64))))
+        share = plan.share if stage == plan.exact else 0.0
+        sure.append(_sure(odds.cpu().numpy(), marks[-1], exact.truth, share))
+        walk.step(marks[-1], sure[-1])
+    return marks, sure
+
+
 def _mark(odds: Tensor, count: int) -> int:
     """The threshold that about `count` of `odds` pass."""
     flat = odds.flatten()
@@ -240,9 +254,26 @@ def _mark(odds: Tensor, count: int) -> int:
     return min(max(found + crowded, -MARK_LIMIT), MARK_LIMIT)
 
 
-def _marks(meta: dict[str, Any], count: int) -> list[int]:
-    values = member(meta, "marks", list)
+def _sure(odds: Array, mark: int, truth: Array, share: float) -> int:
+    """The sureness below which cells are coded, so that they take about `share` of all bits.
+
+    truth : (n,) codes of the cells
+    """
+    if not 0 < share < 1:
+        return SUREST + 1 if share else 0
+    signs = 1 - 2 * np.unpackbits(truth[:, None], axis=1, bitorder="little").astype(np.int64)
+    bits = np.minimum(np.logaddexp(0.0, signs * odds / UNIT), _DEAREST).sum(1)
+    about = sureness(odds, mark)
+    spent = np.cumsum(np.bincount(about, bits, SUREST + 1))
+    return int(np.searchsorted(spent, share * spent[-1])) + 1
+
+
+_DEAREST = 8.0  # what a child may seem to cost; the coder learns where log odds are wrong
+
+
+def _limits(meta: dict[str, Any], name: str, count: int, least: int, most: int) -> list[int]:
+    values = member(meta, name, list)
     if len(values) != count:
-        raise FormatError(f"there are {count} marks, not {len(values)}")
-    named = {f"mark {stage}": value for stage, value in enumerate(values)}
-    return [integer(named, name, -MARK_LIMIT, MARK_LIMIT) for name in named]
+        raise FormatError(f"there are {count} {name}, not {len(values)}")
+    named = {f"{name} {stage}": value for stage, value in enumerate(values)}
+    return [integer(named, key, least, most) for key in named]
