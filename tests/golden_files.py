@@ -21,6 +21,7 @@ import volumes
 from scipy.spatial import cKDTree
 
 from pcc_cli import api, codecs, container
+from pcc_cli.codecs.deepcompress.priors import PRIORS
 from pcc_cli.geometry import Mesh, MeshSet, PointCloud, Volume, VoxelCloud, Whole
 
 FOLDER = Path(__file__).parent / "golden"
@@ -139,10 +140,22 @@ def set_cases() -> dict[str, Case]:
     }
 
 
+def lossy_point_cases() -> dict[str, Case]:
+    """All entropy models, and qualities at which nothing, a part, and all below is coded."""
+    x, y = (axis.ravel() for axis in np.meshgrid(np.arange(40), np.arange(36)))
+    sheet = np.stack([x, y, np.rint(20 + 9 * np.sin(x / 6) * np.cos(y / 8))], axis=1)
+    cloud = PointCloud(sheet.astype(np.int16))
+    qualities = {f"quality{q}": {"quality": float(q)} for q in (1, 20, 45, 100)}
+    models = {name: {"entropy_model": name, "exact_levels": 0} for name in PRIORS}
+    return {name: (cloud, {"settings": given}) for name, given in (qualities | models).items()}
+
+
 def cases(codec: str) -> dict[str, Case]:
     """name -> (shape, options) for the kinds of shape that `codec` takes."""
     if codec == "keyspheres.1":
         return solid_cases()
+    if codec == "deepcompress.1":
+        return lossy_point_cases()
     accepts = codecs.get(codec).accepts
     points = point_cases() if VoxelCloud in accepts else {}
     meshes = mesh_cases() if Mesh in accepts else {}

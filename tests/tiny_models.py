@@ -28,8 +28,13 @@ NECGS = "necgs-tiny"
 def write(folder: Path) -> None:
     """Put every tiny model into `folder`, as PCC_MODELS wants it."""
     _write(folder / OCCUPANCY, *_occupancy())
-    _write(folder / DEEPCOMPRESS, *_deepcompress())
+    write_deepcompress(folder / DEEPCOMPRESS)
     _write(folder / NECGS, *_necgs())
+
+
+def write_deepcompress(target: Path, **changed) -> None:
+    """That of deepcompress alone, with other members of its configuration."""
+    _write(target, *_deepcompress(changed))
 
 
 def _occupancy():
@@ -37,9 +42,9 @@ def _occupancy():
     return occupancy.export(config, _layers(config.layers()))
 
 
-def _deepcompress():
+def _deepcompress(changed):
     """All six entropy models."""
-    config = deepcompress_network.NetworkConfig(filters=(8, 8, 8), latents=8, hyper=8)
+    config = deepcompress_network.NetworkConfig(filters=(8, 8, 8), latents=8, hyper=8, **changed)
     layers = _layers(deepcompress.shapes_of(config, priors.PRIORS))
     gains = torch.linspace(0, 3, config.qualities)[:, None].expand(-1, 8)
     return deepcompress.export(config, list(priors.PRIORS), layers, gains, gains)
