@@ -2,7 +2,7 @@
 
 python docs/claims.py          some minutes on one thread
 
-The table goes to docs/benchmarks.md. Pairs are measured side by side: CPU time, least of five.
+The table goes to docs/measurements.md. Pairs are measured side by side: CPU time, least of five.
 """
 
 from __future__ import annotations
