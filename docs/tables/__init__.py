@@ -1,0 +1,1 @@
+"""The tables of docs/benchmarks.md, from rows of `pcc eval`."""
