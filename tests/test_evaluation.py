@@ -201,7 +201,6 @@ def test_peers_give_clouds_back(peer: str, kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("peer", ["laz", "laz-morton"])
 def test_laz_keeps_every_field_of_a_las_file(peer: str, tmp_path: Path) -> None:
-    pytest.importorskip("lazrs")
     rng = np.random.default_rng(2)
     points = rng.integers(-500, 500, (400, 3)) / 100 + np.array([4e5, 5e6, 100])
     attributes = {

@@ -1,6 +1,6 @@
 """Fitting the network to a mesh, first in floats, then with its numbers rounded as in the file.
 
-The loss is the mean |tanh(output) - tanh(distance / band)| over points nearly all of which lie
+The loss is the mean |tanh(output) - tanh(distance / band)| over points of which nine in ten lie
 near the surface, their density falling exponentially; band 0 is the paper's |tanh(output) -
 distance|. Whatever of a matrix matters less is rounded more: the steps are in inverse proportion
 to the root mean square of the outputs' derivatives.
